@@ -1,0 +1,100 @@
+//! Trust policies: which logs are believed, and how many witnesses must agree (c2sp.org/tlog-policy).
+//!
+//! ```text
+//! # a comment on a line of its own
+//! log <vkey> [<url>]
+//! witness <name> <vkey> [<url>]
+//! group <name> all|any|<k> <member>...
+//! quorum <name>|none
+//! ```
+//!
+//! Items are parted by spaces and tabs; every line ends in a newline; at most [`MAX_POLICY_BYTES`] and
+//! [`MAX_ITEMS`] of each kind. The file as a whole is the trust: there is no default quorum, and a policy
+//! that could be read in two ways is refused ([`PolicyFileError`]).
+//!
+//! [`Policy::verify`] is the only way to a [`VerifiedCheckpoint`].
+
+mod file;
+mod quorum;
+mod verify;
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+pub use file::{PolicyFileError, PolicyFileErrorKind};
+pub use quorum::Quorum;
+pub use verify::{CosignedBy, LogSigned, PolicyError, VerifiedCheckpoint};
+
+use crate::hash::Hash;
+use crate::note::VerifierKey;
+
+/// Largest policy file in bytes.
+pub const MAX_POLICY_BYTES: usize = 64 * 1024;
+
+/// Most logs, most witnesses and most groups in one policy; the specification asks for 32 at least.
+pub const MAX_ITEMS: usize = 256;
+
+/// A log the policy believes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PolicyLog {
+    /// The log's key, of kind [`crate::note::KeyKind::Log`]; its name is the log's origin.
+    pub key: VerifierKey,
+    /// Where the log is reached.
+    pub url: Option<String>,
+}
+
+/// A witness the policy knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PolicyWitness {
+    /// The name the policy file gives it, without meaning elsewhere; octets that are not UTF-8 are
+    /// written `\xNN`.
+    pub name: String,
+    /// The witness's key, of kind [`crate::note::KeyKind::Cosigner`].
+    pub key: VerifierKey,
+    /// Where the witness takes checkpoints.
+    pub url: Option<String>,
+}
+
+/// A checked policy file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    logs: Vec<PolicyLog>,
+    witnesses: Vec<PolicyWitness>,
+    quorum: Quorum,
+    fingerprint: Hash,
+}
+
+impl Policy {
+    /// Reads a policy file.
+    pub fn parse(bytes: &[u8]) -> Result<Self, PolicyFileError> {
+        file::parse(bytes)
+    }
+
+    /// The logs in the file's order; any of them is believed. May be empty, and then no checkpoint is.
+    pub fn logs(&self) -> &[PolicyLog] {
+        &self.logs
+    }
+
+    /// The witnesses in the file's order, in the quorum or not.
+    pub fn witnesses(&self) -> &[PolicyWitness] {
+        &self.witnesses
+    }
+
+    /// Which sets of witnesses are enough.
+    pub fn quorum(&self) -> &Quorum {
+        &self.quorum
+    }
+
+    /// SHA-256 of the policy file, to see whether it changed.
+    pub fn fingerprint(&self) -> Hash {
+        self.fingerprint
+    }
+
+    /// Whether these witnesses, given by their places in [`Policy::witnesses`], are enough. A place named
+    /// twice counts once, one that does not exist not at all.
+    pub fn quorum_met(&self, cosigners: &[usize]) -> bool {
+        self.quorum.is_met(cosigners)
+    }
+}

@@ -1,0 +1,227 @@
+use alloc::format;
+use alloc::vec;
+
+use super::*;
+use crate::note::{KeyId, NoteSignature};
+use crate::sign::testing::{at, checkpoint_text, cosigner, log_note, log_signer, note};
+use crate::sign::{CosignSigner, LogSigner, Signer as _};
+
+const ORIGIN: &str = "log.example";
+
+fn log() -> LogSigner {
+    log_signer(ORIGIN, 101)
+}
+
+fn witness(number: u8) -> CosignSigner {
+    cosigner(&format!("w{number}.example"), number)
+}
+
+/// A policy of our log and witnesses `W1` to `W6`.
+fn policy(rules: &str) -> Policy {
+    let witnesses = (1..=6).map(|number| format!("witness W{number} {}\n", witness(number).verifier()));
+    let file = format!("log {}\n{}{rules}", log().verifier(), witnesses.collect::<String>());
+    Policy::parse(file.as_bytes()).unwrap()
+}
+
+/// Our log's checkpoint, cosigned by these witnesses.
+fn cosigned(witnesses: &[u8]) -> SignedNote {
+    let text = checkpoint_text(ORIGIN);
+    let mut note = log_note(&text, &log());
+    for number in witnesses {
+        note.add_signature(witness(*number).cosign(&text, at(100 + u64::from(*number)))).unwrap();
+    }
+    note
+}
+
+fn code(policy: &Policy, note: &SignedNote) -> &'static str {
+    policy.verify(note).map_or_else(|error| error.code(), |_| "ok")
+}
+
+#[test]
+fn a_cosigned_checkpoint_is_verified() {
+    let policy = policy("group G 2 W1 W2 W3\nquorum G\n");
+    let note = cosigned(&[3, 1, 5]);
+    let verified = policy.verify(&note).unwrap();
+    assert_eq!(verified.note(), &note);
+    assert_eq!(verified.origin().as_str(), ORIGIN);
+    assert_eq!(verified.checkpoint().encode(), note.text());
+    assert_eq!(verified.head(), verified.checkpoint().head());
+    assert_eq!(verified.log_key(), log().verifier());
+    // In the policy's order, W5 too, although the quorum does not ask for it.
+    let cosigners: Vec<_> = verified.cosigners().iter().map(|by| (by.witness.as_str(), by.time)).collect();
+    assert_eq!(cosigners, [("W1", at(101)), ("W3", at(103)), ("W5", at(105))]);
+    assert_eq!(verified.cosigners()[0].key_name.as_str(), "w1.example");
+}
+
+#[test]
+fn too_few_cosignatures_are_not_enough() {
+    let policy = policy("group G 2 W1 W2 W3\nquorum G\n");
+    assert_eq!(policy.verify(&cosigned(&[1])), Err(PolicyError::QuorumNotMet { cosigners: 1 }));
+    // Witnesses outside the group do not help.
+    assert_eq!(policy.verify(&cosigned(&[1, 4, 5, 6])), Err(PolicyError::QuorumNotMet { cosigners: 4 }));
+    assert!(policy.verify_log_signature(&cosigned(&[])).is_ok());
+}
+
+/// N6.
+#[test]
+fn a_witness_counts_once() {
+    let policy = policy("group G 2 W1 W2 W3\nquorum G\n");
+    let mut note = cosigned(&[1, 1]);
+    assert_eq!(policy.verify(&note), Err(PolicyError::QuorumNotMet { cosigners: 1 }));
+    note.add_signature(witness(1).cosign(note.text(), at(999))).unwrap();
+    assert_eq!(policy.verify(&note), Err(PolicyError::QuorumNotMet { cosigners: 1 }));
+    note.add_signature(witness(2).cosign(note.text(), at(5))).unwrap();
+    let verified = policy.verify(&note).unwrap();
+    let times: Vec<_> = verified.cosigners().iter().map(|by| by.time).collect();
+    assert_eq!(times, [at(999), at(5)]);
+    assert!(!policy.quorum_met(&[0, 0, 0]));
+}
+
+#[test]
+fn groups_nest() {
+    let policy = policy("group X 2 W1 W2 W3\ngroup Y any W4 W5 W6\ngroup Z all X Y\nquorum Z\n");
+    let cases = [
+        (&[0, 1, 3][..], true),
+        (&[5, 2, 0], true),
+        (&[0, 1, 2], false),
+        (&[0, 3, 4, 5], false),
+        (&[3, 4, 5], false),
+        (&[], false),
+        (&[0, 1, 2, 3, 4, 5], true),
+        (&[6, 7, 99, usize::MAX], false),
+    ];
+    for (cosigners, met) in cases {
+        assert_eq!(policy.quorum_met(cosigners), met, "{cosigners:?}");
+    }
+    assert_eq!(code(&policy, &cosigned(&[1, 2, 4])), "ok");
+    assert_eq!(code(&policy, &cosigned(&[1, 4, 5])), "quorum-not-met");
+}
+
+#[test]
+fn a_single_witness_can_be_the_quorum() {
+    let policy = policy("quorum W2\n");
+    assert_eq!(code(&policy, &cosigned(&[2])), "ok");
+    assert_eq!(code(&policy, &cosigned(&[1, 3])), "quorum-not-met");
+}
+
+#[test]
+fn no_quorum_asks_for_the_log_only() {
+    let policy = policy("quorum none\n");
+    assert!(policy.verify(&cosigned(&[])).unwrap().cosigners().is_empty());
+    assert_eq!(policy.verify(&cosigned(&[4])).unwrap().cosigners().len(), 1);
+}
+
+#[test]
+fn cosignatures_do_not_replace_the_log() {
+    let policy = policy("quorum W1\n");
+    let text = checkpoint_text(ORIGIN);
+    let only_witness = note(&text, [witness(1).cosign(&text, at(100))]);
+    assert_eq!(code(&policy, &only_witness), "no-log-signature");
+    let other_log = note(&text, [log_signer(ORIGIN, 102).sign(text.as_bytes())]);
+    assert_eq!(code(&policy, &other_log), "no-log-signature");
+    // Without logs nothing is believed.
+    let no_logs = Policy::parse(b"quorum none\n").unwrap();
+    assert_eq!(code(&no_logs, &cosigned(&[])), "no-log-signature");
+}
+
+#[test]
+fn the_origin_is_the_name_of_the_log_that_signed() {
+    let (one, two) = (log_signer("one.example", 1), log_signer("two.example", 2));
+    let file = format!("log {}\nlog {}\nquorum none\n", one.verifier(), two.verifier());
+    let policy = Policy::parse(file.as_bytes()).unwrap();
+    let text = checkpoint_text("one.example");
+    assert_eq!(code(&policy, &log_note(&text, &one)), "ok");
+    assert_eq!(code(&policy, &log_note(&text, &two)), "origin-mismatch");
+    let both = note(&text, [two.sign(text.as_bytes()), one.sign(text.as_bytes())]);
+    assert_eq!(policy.verify(&both).unwrap().log_key(), one.verifier());
+    // N16: an origin that only looks like the log's name.
+    let text = checkpoint_text("one.example\u{200b}");
+    assert_eq!(code(&policy, &log_note(&text, &one)), "origin-mismatch");
+}
+
+#[test]
+fn either_key_of_a_log_will_do() {
+    let (old, new) = (log_signer(ORIGIN, 1), log_signer(ORIGIN, 2));
+    let file = format!("log {}\nlog {}\nquorum none\n", old.verifier(), new.verifier());
+    let policy = Policy::parse(file.as_bytes()).unwrap();
+    let text = checkpoint_text(ORIGIN);
+    for signer in [&old, &new] {
+        assert_eq!(policy.verify(&log_note(&text, signer)).unwrap().log_key(), signer.verifier());
+    }
+}
+
+#[test]
+fn signed_text_that_is_no_checkpoint_is_refused() {
+    let policy = policy("quorum none\n");
+    assert_eq!(code(&policy, &log_note("log.example\n5\n", &log())), "line-unterminated");
+    let forged_empty = format!("{ORIGIN}\n0\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n");
+    assert_eq!(code(&policy, &log_note(&forged_empty, &log())), "empty-tree-root");
+}
+
+/// N9.
+#[test]
+fn one_bad_line_of_a_known_witness_spoils_the_note() {
+    let policy = policy("quorum W1\n");
+    let mut note = cosigned(&[1]);
+    let key = witness(6);
+    let key = key.verifier();
+    let mut bad = vec![7; 72];
+    bad[0] = 0;
+    note.add_signature(NoteSignature::new(key.name().clone(), key.id(), bad).unwrap()).unwrap();
+    assert_eq!(code(&policy, &note), "signature-invalid");
+    // Who asks for the log only is not disturbed by it.
+    assert!(policy.verify_log_signature(&note).is_ok());
+}
+
+/// N9: also when another log of the policy signed well.
+#[test]
+fn one_bad_line_of_a_known_log_spoils_the_note() {
+    let (one, two) = (log_signer(ORIGIN, 1), log_signer("two.example", 2));
+    let file = format!("log {}\nlog {}\nquorum none\n", one.verifier(), two.verifier());
+    let policy = Policy::parse(file.as_bytes()).unwrap();
+    let text = checkpoint_text(ORIGIN);
+    let note = note(&text, [one.sign(text.as_bytes()), two.sign(b"other text\n")]);
+    assert_eq!(policy.verify_log_signature(&note), Err(PolicyError::Note(NoteError::SignatureInvalid)));
+}
+
+/// N8.
+#[test]
+fn unknown_lines_are_kept_and_ignored() {
+    let policy = policy("quorum W1\n");
+    let name = log().verifier().name().clone();
+    let unknown =
+        (0..100).map(|id| NoteSignature::new(name.clone(), KeyId::from_bytes([id; 4]), vec![id]).unwrap());
+    let signatures: Vec<_> = unknown.chain(cosigned(&[1]).signatures().iter().cloned()).collect();
+    let note = note(&checkpoint_text(ORIGIN), signatures);
+    assert_eq!(policy.verify(&note).unwrap().note().signatures().len(), 102);
+}
+
+/// R4.
+#[test]
+fn a_cosignature_without_a_time_is_refused() {
+    let policy = policy("quorum W1\n");
+    let mut note = cosigned(&[]);
+    note.add_signature(witness(1).cosign(note.text(), at(0))).unwrap();
+    assert_eq!(code(&policy, &note), "cosignature-time");
+}
+
+#[test]
+fn verified_cosignatures_ask_for_nothing_else() {
+    let policy = policy("quorum W1\n");
+    let note =
+        note("any text\n", [witness(2).cosign("any text\n", at(7)), witness(4).cosign("any text\n", at(8))]);
+    let verified = policy.verified_cosignatures(&note).unwrap();
+    let seen: Vec<_> = verified.iter().map(|(place, by)| (*place, by.timestamp())).collect();
+    assert_eq!(seen, [(1, Some(at(7))), (3, Some(at(8)))]);
+}
+
+/// The extension lines of N20 are covered by the Ed25519 forms of both signatures.
+#[test]
+fn extension_lines_are_accepted_and_signed() {
+    let policy = policy("quorum W1\n");
+    let text = checkpoint_text(ORIGIN) + "\u{2014} log.example AAAAAAA=\n";
+    let note = note(&text, [log().sign(text.as_bytes()), witness(1).cosign(&text, at(100))]);
+    assert_eq!(policy.verify(&note).unwrap().checkpoint().extensions().len(), 1);
+    let stripped = SignedNote::new(checkpoint_text(ORIGIN), note.signatures().to_vec()).unwrap();
+    assert_eq!(code(&policy, &stripped), "signature-invalid");
+}

@@ -1,0 +1,389 @@
+//! The statement: an in-toto Statement v1 with the subjects and predicates of `docs/records.md`, sections
+//! 3 and 4. The fields of the single types are in [`super::body`].
+
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+
+use super::RecordId;
+use super::body::{ChannelBody, ReleaseBody, RulesBody};
+use super::channel_name::ChannelName;
+use super::fields::{Field, FieldError, Fields, StatementError};
+use super::json::{MAX_INTEGER, ObjectBuilder, Value};
+use crate::hash::{Hash, sha256};
+use crate::time::UnixSeconds;
+
+/// The most subjects of one record; more do not fit its 16 KiB.
+pub const MAX_SUBJECTS: usize = 128;
+/// The longest subject or owner name, in bytes.
+pub(super) const MAX_NAME_BYTES: usize = 255;
+
+const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
+const RESERVED_TYPES: [&str; 5] = ["withdraw", "review", "promote", "notice", "head"];
+/// The longest name of an extension field, without its `x-`.
+const MAX_EXTENSION_NAME_BYTES: usize = 62;
+
+/// What a record says: about which artifacts, and what about them.
+///
+/// The fields are plain, so that a publisher can fill them in; [`super::SignedRecord`] checks them against
+/// the schema before anything is signed, and a statement taken from one has passed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statement {
+    /// The artifacts, sorted by name.
+    pub subject: Vec<Subject>,
+    /// What is said about them.
+    pub predicate: Predicate,
+}
+
+/// An artifact: its name and one or both digests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// Printable ASCII, 1 to 255 bytes. A label for people; nothing is looked up by it.
+    pub name: String,
+    /// SHA-256 of a file.
+    pub sha256: Option<Hash>,
+    /// SHA-256 over the listing of a file tree, see [`crate::bundle_tree`].
+    pub dir_hash1: Option<Hash>,
+}
+
+/// What a record says, by type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Predicate {
+    /// Birth of a channel, or a change of its keys or policy.
+    Channel(Common, ChannelBody),
+    /// A software release.
+    Release(Common, ReleaseBody),
+    /// An update of detection rules or of a database.
+    Rules(Common, RulesBody),
+}
+
+/// The fields every predicate has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Common {
+    /// The scope of order and trust.
+    pub channel: ChannelName,
+    /// Position in the channel's chain, `0..=2^53-1`; 0 is the genesis.
+    pub seq: u64,
+    /// The previous record; `None` only at `seq` 0.
+    pub prev: Option<RecordId>,
+    /// The channel record in force before this one; `None` only in the genesis.
+    pub keys: Option<RecordId>,
+    /// When the publisher says it was made.
+    pub issued: UnixSeconds,
+    /// Until when it is fresh. Always there in `release` and `rules`, never in `channel`.
+    pub expires: Option<UnixSeconds>,
+    /// Whom it is for.
+    pub audience: Audience,
+    /// Which chain of the channel it is in.
+    pub chain: Chain,
+    /// Fields whose names start with `x-`, kept as they are and without meaning here.
+    pub extensions: BTreeMap<String, Value>,
+}
+
+/// Whom a record is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// Everybody who follows the channel.
+    Public,
+    /// Declared as meant for some only.
+    Cohort {
+        /// SHA-256 that tells members of the cohort that they are meant.
+        cohort: Hash,
+        /// Why it is not for everybody.
+        reason: CohortReason,
+    },
+}
+
+/// Why a record is not for everybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CohortReason {
+    /// A fix for those who need it at once.
+    Hotfix,
+    /// Only for some regions.
+    Region,
+    /// Only for some licences.
+    Licence,
+    /// For testers.
+    Beta,
+}
+
+/// The chains of a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chain {
+    /// The chain everything is published in.
+    Publish,
+    /// Reserved for the recovery keys. Readable, but admitted by no log of this version.
+    Recovery,
+}
+
+impl Statement {
+    /// The statement's canonical form.
+    pub fn encode(&self) -> Vec<u8> {
+        let subject: Vec<Value> = self.subject.iter().map(Subject::to_value).collect();
+        ObjectBuilder::new()
+            .with("_type", STATEMENT_TYPE)
+            .with("predicateType", self.predicate.type_uri())
+            .with("predicate", self.predicate.to_value())
+            .with("subject", subject)
+            .build()
+            .encode()
+            .into_bytes()
+    }
+
+    /// Reads a canonical value as a statement.
+    pub(super) fn from_value(value: Value) -> Result<Self, StatementError> {
+        let mut fields = Fields::new("statement", value)?;
+        let statement_type = fields.required("_type")?;
+        if statement_type.str()? != STATEMENT_TYPE {
+            return Err(statement_type.error(FieldError::Form { expected: STATEMENT_TYPE }));
+        }
+        let predicate_type = fields.required("predicateType")?;
+        let predicate = Predicate::read(&predicate_type, fields.required("predicate")?.object()?)?;
+        let subject = Subject::read_all(fields.required("subject")?)?;
+        fields.finish()?;
+        let statement = Self { subject, predicate };
+        statement.check_subject()?;
+        Ok(statement)
+    }
+
+    /// The rules that bind the subject to the type, `docs/records.md`, section 5.
+    fn check_subject(&self) -> Result<(), StatementError> {
+        match &self.predicate {
+            Predicate::Channel(common, _) => {
+                if self.subject == [Subject::of_channel(&common.channel)] {
+                    return Ok(());
+                }
+                Err(FieldError::Disagrees { other: "predicate.channel" }.at("subject"))
+            }
+            Predicate::Release(..) => Ok(()),
+            Predicate::Rules(..) => {
+                if self.subject.iter().filter(|subject| subject.dir_hash1.is_some()).count() == 1 {
+                    return Ok(());
+                }
+                Err(FieldError::Form { expected: "a list with exactly one dirHash1" }.at("subject"))
+            }
+        }
+    }
+}
+
+impl Subject {
+    /// The one subject of a channel record: the channel's name and the SHA-256 of that name.
+    pub fn of_channel(channel: &ChannelName) -> Self {
+        let name = channel.as_str();
+        Self { name: name.into(), sha256: Some(sha256(name.as_bytes())), dir_hash1: None }
+    }
+
+    fn to_value(&self) -> Value {
+        let digest = ObjectBuilder::new()
+            .with_some("sha256", self.sha256.map(Hash::to_hex))
+            .with_some("dirHash1", self.dir_hash1.map(Hash::to_hex));
+        ObjectBuilder::new().with("name", self.name.as_str()).with("digest", digest.build()).build()
+    }
+
+    fn read_all(field: Field) -> Result<Vec<Self>, StatementError> {
+        let subjects = field.array("subject[]", MAX_SUBJECTS)?;
+        let subjects = subjects.into_iter().map(Self::read).collect::<Result<Vec<_>, _>>()?;
+        if !subjects.is_sorted_by(|earlier, later| earlier.name < later.name) {
+            return Err(FieldError::Order.at("subject"));
+        }
+        Ok(subjects)
+    }
+
+    fn read(field: Field) -> Result<Self, StatementError> {
+        let mut fields = field.object()?;
+        let name = fields.required("subject[].name")?.text(MAX_NAME_BYTES)?;
+        let mut digest = fields.required("subject[].digest")?.object()?;
+        fields.finish()?;
+        let sha256 = digest.optional("subject[].digest.sha256").map(|field| field.hash()).transpose()?;
+        let dir_hash1 = digest.optional("subject[].digest.dirHash1").map(|field| field.hash()).transpose()?;
+        digest.finish()?;
+        if sha256.is_none() && dir_hash1.is_none() {
+            return Err(FieldError::Missing.at("subject[].digest"));
+        }
+        Ok(Self { name, sha256, dir_hash1 })
+    }
+}
+
+impl Predicate {
+    /// The fields every type has.
+    pub fn common(&self) -> &Common {
+        match self {
+            Self::Channel(common, _) | Self::Release(common, _) | Self::Rules(common, _) => common,
+        }
+    }
+
+    /// The type's short name: `channel`, `release` or `rules`.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::Channel(..) => "channel",
+            Self::Release(..) => "release",
+            Self::Rules(..) => "rules",
+        }
+    }
+
+    /// The in-toto `predicateType`.
+    pub fn type_uri(&self) -> &'static str {
+        match self {
+            Self::Channel(..) => "urn:indelible:channel:v1",
+            Self::Release(..) => "urn:indelible:release:v1",
+            Self::Rules(..) => "urn:indelible:rules:v1",
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        let object = self.common().write(ObjectBuilder::new());
+        match self {
+            Self::Channel(_, body) => body.write(object),
+            Self::Release(_, body) => body.write(object),
+            Self::Rules(_, body) => body.write(object),
+        }
+        .build()
+    }
+
+    fn read(type_uri: &Field, mut fields: Fields) -> Result<Self, StatementError> {
+        let name = type_uri.str()?.strip_prefix("urn:indelible:").and_then(|rest| rest.strip_suffix(":v1"));
+        let read = match name {
+            Some("channel") => {
+                |common, fields: &mut Fields| Ok(Self::Channel(common, ChannelBody::read(fields)?))
+            }
+            Some("release") => {
+                |common, fields: &mut Fields| Ok(Self::Release(common, ReleaseBody::read(fields)?))
+            }
+            Some("rules") => |common, fields: &mut Fields| Ok(Self::Rules(common, RulesBody::read(fields)?)),
+            Some(name) if RESERVED_TYPES.contains(&name) => {
+                return Err(type_uri.error(FieldError::ReservedType));
+            }
+            _ => return Err(type_uri.error(FieldError::Form { expected: "a record type" })),
+        };
+        let common = Common::read(&mut fields)?;
+        let predicate: Self = read(common, &mut fields)?;
+        fields.finish()?;
+        predicate.check_common()?;
+        Ok(predicate)
+    }
+
+    /// The rules of `docs/records.md`, section 4, on which common fields a type and position needs.
+    fn check_common(&self) -> Result<(), StatementError> {
+        let is_channel = matches!(self, Self::Channel(..));
+        let common = self.common();
+        if !is_channel && common.seq == 0 {
+            return Err(FieldError::NotAllowed.at("predicate.seq"));
+        }
+        if !is_channel && common.chain == Chain::Recovery {
+            return Err(FieldError::NotAllowed.at("predicate.chain"));
+        }
+        present(common.prev.is_some(), common.seq > 0, "predicate.prev")?;
+        let genesis = common.seq == 0 && common.chain == Chain::Publish;
+        present(common.keys.is_some(), !genesis, "predicate.keys")?;
+        present(common.expires.is_some(), !is_channel, "predicate.expires")?;
+        if common.expires.is_some_and(|expires| expires <= common.issued) {
+            return Err(FieldError::Disagrees { other: "predicate.issued" }.at("predicate.expires"));
+        }
+        Ok(())
+    }
+}
+
+impl Common {
+    fn write(&self, object: ObjectBuilder) -> ObjectBuilder {
+        let object =
+            self.extensions.iter().fold(object, |object, (name, value)| object.with(name, value.clone()));
+        object
+            .with("channel", self.channel.as_str())
+            .with("seq", self.seq)
+            .with_some("prev", self.prev.map(|id| id.to_string()))
+            .with_some("keys", self.keys.map(|id| id.to_string()))
+            .with("issued", self.issued.to_string())
+            .with_some("expires", self.expires.map(|time| time.to_string()))
+            .with("audience", self.audience.to_value())
+            .with_some("chain", (self.chain == Chain::Recovery).then_some("recovery"))
+    }
+
+    fn read(fields: &mut Fields) -> Result<Self, StatementError> {
+        let channel = fields.required("predicate.channel")?;
+        let channel = ChannelName::parse(channel.str()?)
+            .map_err(|error| channel.error(FieldError::ChannelName(error)))?;
+        let id = |field: Option<Field>| field.map(|field| field.hash().map(RecordId::from_hash)).transpose();
+        Ok(Self {
+            channel,
+            seq: fields.required("predicate.seq")?.integer(0, MAX_INTEGER)?,
+            prev: id(fields.optional("predicate.prev"))?,
+            keys: id(fields.optional("predicate.keys"))?,
+            issued: fields.required("predicate.issued")?.time()?,
+            expires: fields.optional("predicate.expires").map(|field| field.time()).transpose()?,
+            audience: Audience::read(fields.required("predicate.audience")?)?,
+            chain: Chain::read(fields.optional("predicate.chain"))?,
+            extensions: fields.take_matching(is_extension),
+        })
+    }
+}
+
+impl Audience {
+    fn to_value(self) -> Value {
+        match self {
+            Self::Public => "public".into(),
+            Self::Cohort { cohort, reason } => {
+                ObjectBuilder::new().with("cohort", cohort.to_hex()).with("reason", reason.as_str()).build()
+            }
+        }
+    }
+
+    fn read(field: Field) -> Result<Self, StatementError> {
+        if field.str() == Ok("public") {
+            return Ok(Self::Public);
+        }
+        let mut fields = field.object()?;
+        let cohort = fields.required("predicate.audience.cohort")?.hash()?;
+        let reason = CohortReason::read(&fields.required("predicate.audience.reason")?)?;
+        fields.finish()?;
+        Ok(Self::Cohort { cohort, reason })
+    }
+}
+
+impl CohortReason {
+    const ALL: [Self; 4] = [Self::Hotfix, Self::Region, Self::Licence, Self::Beta];
+
+    /// The reason as records write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hotfix => "hotfix",
+            Self::Region => "region",
+            Self::Licence => "licence",
+            Self::Beta => "beta",
+        }
+    }
+
+    fn read(field: &Field) -> Result<Self, StatementError> {
+        let text = field.str()?;
+        let expected = "hotfix, region, licence or beta";
+        let reason = Self::ALL.into_iter().find(|reason| reason.as_str() == text);
+        reason.ok_or(field.error(FieldError::Form { expected }))
+    }
+}
+
+impl Chain {
+    fn read(field: Option<Field>) -> Result<Self, StatementError> {
+        let Some(field) = field else {
+            return Ok(Self::Publish);
+        };
+        match field.str()? {
+            "recovery" => Ok(Self::Recovery),
+            _ => Err(field.error(FieldError::Form { expected: "\"recovery\"" })),
+        }
+    }
+}
+
+fn present(is: bool, expected: bool, field: &'static str) -> Result<(), StatementError> {
+    match (is, expected) {
+        (true, false) => Err(FieldError::NotAllowed.at(field)),
+        (false, true) => Err(FieldError::Missing.at(field)),
+        _ => Ok(()),
+    }
+}
+
+fn is_extension(name: &str) -> bool {
+    let Some(rest) = name.strip_prefix("x-") else {
+        return false;
+    };
+    (1..=MAX_EXTENSION_NAME_BYTES).contains(&rest.len())
+        && rest.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+}

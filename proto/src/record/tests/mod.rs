@@ -1,0 +1,172 @@
+//! What the tests of records share: fixed keys, one valid statement of each type, and ways to spoil them.
+
+mod follow;
+mod follow_keys;
+mod json;
+mod leaf;
+mod schema;
+mod schema_types;
+mod state;
+
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString as _};
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::body::{Bundle, ChannelBody, Delta, Engine, Owner, ReleaseBody, RulesBody, Source};
+use super::json::Value;
+use super::leaf::encode as encode_leaf;
+use super::*;
+use crate::hash::sha256;
+use crate::note::{KeyKind, KeyName};
+use crate::sign::SecretKey;
+use crate::time::UnixSeconds;
+
+const CHANNEL: &str = "vendor.example/rules/sigma/canary";
+
+fn signer(name: &str, seed: u8) -> RecordSigner {
+    let name = KeyName::parse(name).unwrap();
+    RecordSigner::new(SecretKey::from_seed(KeyKind::Record, name, [seed; 32])).unwrap()
+}
+
+fn key(name: &str, seed: u8) -> VerifierKey {
+    signer(name, seed).verifier().clone()
+}
+
+fn set(signers: &[&RecordSigner], threshold: u8) -> KeySet {
+    KeySet::new(signers.iter().map(|signer| signer.verifier().clone()).collect(), threshold).unwrap()
+}
+
+fn id(label: &str) -> RecordId {
+    RecordId::from_hash(sha256(label.as_bytes()))
+}
+
+fn time(text: &str) -> UnixSeconds {
+    UnixSeconds::parse_rfc3339(text).unwrap()
+}
+
+fn common(seq: u64) -> Common {
+    Common {
+        channel: ChannelName::parse(CHANNEL).unwrap(),
+        seq,
+        prev: (seq > 0).then(|| id("prev")),
+        keys: (seq > 0).then(|| id("keys")),
+        issued: time("2026-07-09T10:00:00Z"),
+        expires: None,
+        audience: Audience::Public,
+        chain: Chain::Publish,
+        extensions: BTreeMap::new(),
+    }
+}
+
+fn channel(common: Common, signers: KeySet) -> Statement {
+    let body = ChannelBody {
+        owner: Owner { name: "Vendor Example AG".into(), uri: "https://vendor.example".into() },
+        product: "pkg:generic/vendor.example/sigma-rules".into(),
+        signers,
+        recovery: None,
+        cooldown_s: 259_200,
+        max_age_s: 259_200,
+    };
+    let subject = vec![Subject::of_channel(&common.channel)];
+    Statement { subject, predicate: Predicate::Channel(common, body) }
+}
+
+fn release(common: Common) -> Statement {
+    let body = ReleaseBody {
+        version: "8.4.2".into(),
+        purl: Some("pkg:generic/vendor.example/agent@8.4.2".into()),
+        source: Some(Source {
+            uri: "git+https://git.vendor.example/agent@v8.4.2".into(),
+            git_commit: "5ba5ee830903e91240fc6f9f3a7a9293d49e69c9".into(),
+        }),
+        provenance: Some(sha256(b"provenance")),
+        sbom: Some(sha256(b"sbom")),
+    };
+    let subject = ["agent-linux-amd64.tar.zst", "agent-linux-arm64.tar.zst"].map(|name| Subject {
+        name: name.into(),
+        sha256: Some(sha256(name.as_bytes())),
+        dir_hash1: None,
+    });
+    let expires = Some(time("2026-08-09T10:00:00Z"));
+    Statement { subject: subject.into(), predicate: Predicate::Release(Common { expires, ..common }, body) }
+}
+
+fn rules(common: Common) -> Statement {
+    let body = RulesBody {
+        version: "2026.07.01".into(),
+        format: "sigma".into(),
+        engine: Some(Engine { name: "sigma".into(), min: Some("2.0.0".into()), max: None }),
+        bundle: Bundle { root: sha256(b"root"), files: 3769, bytes: 5_652_101 },
+        delta: Some(Delta { from: id("from"), added: 30, changed: 1666, removed: 0 }),
+        tests: Some(sha256(b"tests")),
+    };
+    let subject = vec![
+        Subject { name: "sigma".into(), sha256: None, dir_hash1: Some(sha256(b"tree")) },
+        Subject { name: "sigma.zip".into(), sha256: Some(sha256(b"zip")), dir_hash1: None },
+    ];
+    let expires = Some(time("2026-07-12T10:00:00Z"));
+    Statement { subject, predicate: Predicate::Rules(Common { expires, ..common }, body) }
+}
+
+/// One valid statement of each type, the channel's as genesis and as a later record.
+fn statements() -> [Statement; 4] {
+    let publish = signer("vendor.example/publish", 1);
+    let spare = signer("vendor.example/spare", 2);
+    let mut later = channel(common(7), set(&[&publish, &spare], 2));
+    if let Predicate::Channel(_, body) = &mut later.predicate {
+        body.recovery = Some(set(&[&signer("vendor.example/recovery", 3)], 1));
+    }
+    [channel(common(0), set(&[&publish], 1)), later, release(common(8)), rules(common(9))]
+}
+
+fn signed(statement: &Statement) -> SignedRecord {
+    SignedRecord::sign(statement, &[&signer("vendor.example/publish", 1)]).unwrap()
+}
+
+/// The answer to a leaf with this statement and a signature of the right form.
+fn parse_payload(payload: &[u8]) -> Result<SignedRecord, RecordError> {
+    let signature = signer("vendor.example/publish", 1).sign(&signed_message(payload));
+    SignedRecord::parse(&encode_leaf(payload, &[signature]))
+}
+
+/// The code of the error that a statement meets after `edit` changed it at `path` (object names joined by
+/// dots; empty for the statement), or `None` if it is accepted.
+fn code_after(
+    statement: &Statement,
+    path: &str,
+    edit: impl FnOnce(&mut BTreeMap<String, Value>),
+) -> Option<&'static str> {
+    error_after(statement, path, edit).map(|error| error.code())
+}
+
+fn error_after(
+    statement: &Statement,
+    path: &str,
+    edit: impl FnOnce(&mut BTreeMap<String, Value>),
+) -> Option<RecordError> {
+    let mut value = super::json::parse(&statement.encode()).unwrap();
+    let mut object = fields(&mut value);
+    for name in path.split('.').filter(|name| !name.is_empty()) {
+        object = fields(object.get_mut(name).unwrap());
+    }
+    edit(object);
+    match parse_payload(value.encode().as_bytes()) {
+        Ok(record) => {
+            assert_eq!(record.statement().encode(), value.encode().into_bytes());
+            None
+        }
+        Err(error) => Some(error),
+    }
+}
+
+fn fields(value: &mut Value) -> &mut BTreeMap<String, Value> {
+    match value {
+        Value::Object(fields) => fields,
+        other => panic!("not an object: {other:?}"),
+    }
+}
+
+fn text_of(record: &SignedRecord) -> String {
+    core::str::from_utf8(&record.encode()).unwrap().to_string()
+}

@@ -1,0 +1,68 @@
+//! Fixed keys and notes for the tests of this crate.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::{CosignSigner, LogSigner, RecordSigner, SecretKey, Signer};
+use crate::checkpoint::{Checkpoint, Origin};
+use crate::hash::{Hash, sha256};
+use crate::note::{KeyKind, KeyName, NoteSignature, SignedNote};
+use crate::size::TreeSize;
+use crate::time::UnixSeconds;
+use crate::tree::TreeHead;
+
+pub(crate) fn secret(kind: KeyKind, name: &str, seed: u8) -> SecretKey {
+    SecretKey::from_seed(kind, KeyName::parse(name).unwrap(), [seed; 32])
+}
+
+pub(crate) fn log_signer(name: &str, seed: u8) -> LogSigner {
+    LogSigner::new(secret(KeyKind::Log, name, seed)).unwrap()
+}
+
+pub(crate) fn cosigner(name: &str, seed: u8) -> CosignSigner {
+    CosignSigner::new(secret(KeyKind::Cosigner, name, seed)).unwrap()
+}
+
+pub(crate) fn record_signer(name: &str, seed: u8) -> RecordSigner {
+    RecordSigner::new(secret(KeyKind::Record, name, seed)).unwrap()
+}
+
+pub(crate) fn at(seconds: u64) -> UnixSeconds {
+    UnixSeconds::new(seconds).unwrap()
+}
+
+pub(crate) fn head(size: u64, root: Hash) -> TreeHead {
+    TreeHead { size: TreeSize::new(size).unwrap(), root }
+}
+
+/// The text of a checkpoint of five entries with a made-up root.
+pub(crate) fn checkpoint_text(origin: &str) -> String {
+    let head = head(5, sha256(b"a root"));
+    Checkpoint::new(Origin::parse(origin).unwrap(), head).unwrap().encode()
+}
+
+/// `text` under the log's signature alone.
+pub(crate) fn log_note(text: &str, signer: &LogSigner) -> SignedNote {
+    note(text, [signer.sign(text.as_bytes())])
+}
+
+pub(crate) fn note(text: &str, signatures: impl Into<Vec<NoteSignature>>) -> SignedNote {
+    SignedNote::new(text.into(), signatures.into()).unwrap()
+}
+
+/// `bytes` is read and written back unchanged; every shorter start of it and every single byte more is
+/// refused.
+pub(crate) fn assert_exact<T, E: core::fmt::Debug>(
+    bytes: &[u8],
+    parse: impl Fn(&[u8]) -> Result<T, E>,
+    encode: impl Fn(&T) -> Vec<u8>,
+) {
+    assert_eq!(encode(&parse(bytes).unwrap()), bytes);
+    for len in 0..bytes.len() {
+        assert!(parse(&bytes[..len]).is_err(), "accepted the first {len} bytes");
+    }
+    for extra in [b'\n', b' ', 0, b'A', b'=', 0xff] {
+        let longer = [bytes, &[extra]].concat();
+        assert!(parse(&longer).is_err(), "accepted one more byte {extra:#04x}");
+    }
+}
