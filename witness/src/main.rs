@@ -1,1 +1,5 @@
-fn main() {}
+//! The program `indelible-witness`.
+
+fn main() -> std::process::ExitCode {
+    indelible_witness::cli::main()
+}
