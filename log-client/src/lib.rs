@@ -1,1 +1,20 @@
+//! Publishing to, verifying against and watching an Indelible transparency log.
 
+pub mod cli;
+pub mod durable;
+pub mod fetch;
+pub mod files;
+pub mod http;
+pub mod inspect;
+pub mod keys;
+pub mod log_client;
+pub mod log_submit;
+pub mod pins;
+pub mod publish;
+pub mod state;
+pub mod verify;
+pub mod watch;
+pub mod witness_client;
+
+#[cfg(test)]
+mod test_log;

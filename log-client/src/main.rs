@@ -1,1 +1,5 @@
-fn main() {}
+//! The `indelible` command.
+
+fn main() -> std::process::ExitCode {
+    indelible_client::cli::main()
+}

@@ -1,0 +1,97 @@
+//! `indelible channel create`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use indelible_proto::record::body::{ChannelBody, MAX_PERIOD_S, Owner};
+use indelible_proto::record::{ChannelName, KeySet};
+use indelible_proto::sign::Signer as _;
+
+use super::console::{Console, chain};
+use super::exit::{Exit, Failure};
+use super::inputs::pin;
+use super::publication::{LogArgs, Publication};
+use crate::publish::{Body, Draft};
+use crate::verify::TrustedChannel;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ChannelCommand {
+    Create(CreateArgs),
+}
+
+/// Open a channel: sign and publish the record that names its keys
+///
+/// The proof that comes back is what your users pin. Give it to them together with the log's policy:
+/// whoever has both can verify everything you publish on the channel, offline.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  indelible channel create vendor.example/agent --key publish.key \\
+      --owner 'Vendor Example AG' --policy policy.txt")]
+pub(super) struct CreateArgs {
+    /// Name of the channel: a domain you own, then words, like vendor.example/rules/sigma
+    #[arg(value_parser = ChannelName::parse)]
+    channel: ChannelName,
+    /// Secret key file of a key of the channel; may be given more than once
+    #[arg(long = "key", value_name = "FILE", required = true)]
+    keys: Vec<PathBuf>,
+    /// Who owns the channel
+    #[arg(long, value_name = "NAME")]
+    owner: String,
+    /// Where to find the owner [default: https:// and the channel's domain]
+    #[arg(long, value_name = "URI")]
+    owner_uri: Option<String>,
+    /// Package URL of the product [default: pkg:generic/ and the channel's name]
+    #[arg(long, value_name = "PURL")]
+    product: Option<String>,
+    /// How many of the keys have to sign a record
+    #[arg(long, value_name = "K", default_value_t = 1)]
+    threshold: u8,
+    /// Seconds that a change of keys waits before clients follow it
+    #[arg(long, value_name = "SECS", default_value_t = 3 * 86_400, value_parser = clap::value_parser!(u64).range(..=MAX_PERIOD_S))]
+    cooldown: u64,
+    /// Seconds after which clients call a checkpoint of the channel stale
+    #[arg(long, value_name = "SECS", default_value_t = 3 * 86_400, value_parser = clap::value_parser!(u64).range(1..=MAX_PERIOD_S))]
+    max_age: u64,
+    /// File for the proof [default: the channel's name with '_' for '/', and .channel.tlog-proof]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+pub(super) fn run(command: ChannelCommand, console: Console) -> Result<Exit, Failure> {
+    let ChannelCommand::Create(args) = command;
+    let publication = Publication::open(args.log, &args.keys)?;
+    let keys = publication.signers().iter().map(|signer| signer.verifier().clone()).collect();
+    let signers = KeySet::new(keys, args.threshold)
+        .map_err(|error| Failure::usage(error.code(), chain(&error), "correct --key and --threshold"))?;
+    let domain = args.channel.owner_domain();
+    let body = ChannelBody {
+        owner: Owner { name: args.owner, uri: args.owner_uri.unwrap_or_else(|| format!("https://{domain}")) },
+        product: args.product.unwrap_or_else(|| format!("pkg:generic/{}", args.channel)),
+        signers,
+        recovery: None,
+        cooldown_s: args.cooldown,
+        max_age_s: args.max_age,
+    };
+    let out = args.out.unwrap_or_else(|| default_proof_path(&args.channel));
+    let draft =
+        Draft { channel: args.channel, subject: Vec::new(), body: Body::Channel(body), lifetime_s: 0 };
+    let Some(published) = publication.publish(&draft, None, console)? else {
+        return Ok(Exit::Verified);
+    };
+    let proofs = std::slice::from_ref(&out);
+    let state = publication.conclude(&published, proofs)?;
+    let trusted = TrustedChannel::from_proof(&published.proof, publication.policy())
+        .map_err(|error| Failure::refused(error.code(), error, "report this to the log's operator"))?;
+    pin(&state, &trusted, &published.proof)?;
+    let mut output = publication.report(&published, proofs);
+    output.lines.push(format!("give {} and the policy to your users; they verify with:", out.display()));
+    output.lines.push(format!("  indelible verify FILE --channel {} --policy POLICY", out.display()));
+    console.result(Exit::Verified, output);
+    Ok(Exit::Verified)
+}
+
+fn default_proof_path(channel: &ChannelName) -> PathBuf {
+    PathBuf::from(format!("{}.channel.tlog-proof", channel.as_str().replace('/', "_")))
+}

@@ -1,0 +1,117 @@
+//! The command line `indelible`: arguments in, a verdict and an exit code out. What it does is in the
+//! library; here is only what people and scripts see of it.
+
+mod channel;
+mod console;
+mod evidence;
+pub mod exit;
+mod inputs;
+mod inspect;
+mod keygen;
+mod publication;
+mod publish;
+mod verify;
+mod watch;
+mod watch_report;
+
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use console::Console;
+use exit::{Exit, Failure};
+
+/// Publish updates to a transparency log, verify them offline, and watch the log
+///
+/// An update counts only if it was publicly logged, seen by independent witnesses, and can be checked by
+/// anyone, offline, from one small file beside it.
+#[derive(Debug, Parser)]
+#[command(name = "indelible", version, after_long_help = EXAMPLES)]
+struct Cli {
+    /// Print one JSON object instead of text
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Verify(verify::VerifyArgs),
+    /// Publish a release or a directory of rules
+    #[command(subcommand)]
+    Publish(publish::PublishCommand),
+    /// Open a channel to publish on
+    #[command(subcommand)]
+    Channel(channel::ChannelCommand),
+    Keygen(keygen::KeygenArgs),
+    Inspect(inspect::InspectArgs),
+    Watch(watch::WatchArgs),
+    Evidence(evidence::EvidenceArgs),
+}
+
+/// Runs the program with the process's arguments.
+pub fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let console = Console::new(cli.json);
+    match execute(cli.command, console) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            console.failure(&failure);
+            failure.exit.into()
+        }
+    }
+}
+
+fn execute(command: Command, console: Console) -> Result<Exit, Failure> {
+    match command {
+        Command::Verify(args) => verify::run(&args, console),
+        Command::Publish(command) => publish::run(command, console),
+        Command::Channel(command) => channel::run(command, console),
+        Command::Keygen(args) => keygen::run(args, console),
+        Command::Inspect(args) => inspect::run(&args, console),
+        Command::Watch(args) => watch::run(&args, console),
+        Command::Evidence(args) => evidence::run(&args, console),
+    }
+}
+
+/// Prints what the parser has to say: help is no failure.
+fn usage(error: &clap::Error) -> ExitCode {
+    // Nobody reads it if it cannot be printed; the exit code says enough.
+    let _ = error.print();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Verified.into(),
+        _ => Exit::Usage.into(),
+    }
+}
+
+const EXAMPLES: &str = "\
+As a vendor, once:
+  indelible keygen vendor.example/publish --out publish.key
+  indelible channel create vendor.example/agent --key publish.key \\
+      --owner 'Vendor Example AG' --policy policy.txt
+
+As a vendor, for each release:
+  indelible publish release agent-1.2.tar.gz --channel-name vendor.example/agent \\
+      --version 1.2 --key publish.key --policy policy.txt
+
+As a user, offline:
+  indelible verify agent-1.2.tar.gz --policy policy.txt \\
+      --channel vendor.example_agent.channel.tlog-proof
+
+As anybody:
+  indelible watch --policy policy.txt --state watch/
+  indelible inspect agent-1.2.tar.gz.tlog-proof
+
+Exit codes: 0 verified or done; 2 usage; 10 hold; 20 refused;
+30 evidence that the log has two histories; 40 could not decide.";
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,288 @@
+//! One publication on the command line: its arguments, its run, its report, and what each failure asks for.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use indelible_proto::policy::{Policy, VerifiedCheckpoint};
+use indelible_proto::record::{ChannelName, Predicate, RecordId, SignedRecord};
+use indelible_proto::sign::RecordSigner;
+use serde_json::{Value, json};
+
+use super::console::{Console, Output, chain};
+use super::exit::{Exit, Failure};
+use super::inputs::{
+    OpenState, key_failure, now, pinned_channel, read_policy, save_evidence, state_dir, state_failure,
+    trusted_channel,
+};
+use crate::http::{HttpClient, Timeouts};
+use crate::keys::read_record_signer;
+use crate::log_submit::HttpLog;
+use crate::publish::{
+    Disagreement, Draft, Outbox, Pace, PlaceError, PublishError, Published, Terms, conclude, prepare, send,
+    sign,
+};
+
+/// The log, its policy, and what is remembered of it.
+#[derive(Debug, Args)]
+pub(super) struct LogArgs {
+    /// Policy of the log: which log, which witnesses, how many of them
+    #[arg(long, value_name = "FILE")]
+    policy: PathBuf,
+    /// Base URL of the log [default: the URL in the policy]
+    #[arg(long, value_name = "URL")]
+    log: Option<String>,
+    /// Directory of what is remembered [default: $XDG_STATE_HOME/indelible or ~/.local/state/indelible]
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Seconds to wait until enough witnesses have seen the record
+    #[arg(long, value_name = "SECS", default_value_t = 120)]
+    wait: u64,
+    /// Publish a new record even if the last one says the same
+    #[arg(long)]
+    renew: bool,
+    /// Go on from the log's head although it is not the remembered one
+    #[arg(long)]
+    accept_log_head: bool,
+    /// Print the statement that would be signed, and publish nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// One publication from its arguments to its report.
+pub(super) struct Publication {
+    log: HttpLog,
+    dir: PathBuf,
+    policy: Policy,
+    signers: Vec<RecordSigner>,
+    args: LogArgs,
+}
+
+impl Publication {
+    /// Reads the policy and the keys, and finds the log.
+    pub(super) fn open(args: LogArgs, keys: &[PathBuf]) -> Result<Self, Failure> {
+        let policy = read_policy(&args.policy)?;
+        let signers = keys.iter().map(|key| read_record_signer(key)).collect::<Result<_, _>>();
+        let signers = signers.map_err(|error| key_failure(&error))?;
+        let in_policy = policy.logs().iter().find_map(|log| log.url.clone());
+        let Some(url) = args.log.clone().or(in_policy) else {
+            let next = "pass --log URL, or use a policy whose log line has one";
+            return Err(Failure::usage("no-log-url", "nothing says where the log is", next));
+        };
+        let wait = Duration::from_secs(args.wait).saturating_add(CONNECT_TIMEOUT);
+        let client = HttpClient::new(Timeouts { connect: CONNECT_TIMEOUT, total: SUBMIT_TIMEOUT.min(wait) });
+        let client = client.map_err(|error| Failure::undecided(error.code(), chain(&error), ""))?;
+        let dir = state_dir(args.state.clone())?;
+        Ok(Self { log: HttpLog::new(&url, client), dir, policy, signers, args })
+    }
+
+    pub(super) fn signers(&self) -> &[RecordSigner] {
+        &self.signers
+    }
+
+    pub(super) fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The channel to publish on and, if that is known, the record that opened it.
+    pub(super) fn channel(
+        &self,
+        proof: Option<&str>,
+        name: Option<ChannelName>,
+    ) -> Result<(ChannelName, Option<RecordId>), Failure> {
+        let state = OpenState::open(&self.dir)?;
+        match (proof, name) {
+            (Some(proof), _) => {
+                let trusted = trusted_channel(proof, &self.policy, Some(&state))?;
+                Ok((trusted.name().clone(), Some(trusted.genesis())))
+            }
+            (None, Some(name)) => {
+                let pinned = pinned_channel(&state, &name, &self.policy)?;
+                Ok((name, pinned.map(|pinned| pinned.genesis())))
+            }
+            (None, None) => {
+                Err(Failure::usage("no-channel", "no channel is named", "pass --channel-name NAME"))
+            }
+        }
+    }
+
+    /// Publishes the draft; `None` if it was only to be shown.
+    pub(super) fn publish(
+        &self,
+        draft: &Draft,
+        genesis: Option<RecordId>,
+        console: Console,
+    ) -> Result<Option<Published>, Failure> {
+        let remembered = OpenState::open(&self.dir)?.state.last_record(&draft.channel);
+        let remembered = remembered.map_err(|error| state_failure(&error))?;
+        let accept = if self.args.accept_log_head { Disagreement::FollowLog } else { Disagreement::Refuse };
+        let terms = Terms {
+            signers: &self.signers,
+            policy: &self.policy,
+            genesis,
+            remembered: remembered.as_ref(),
+            disagreement: accept,
+            renew: self.args.renew,
+            deadline: Duration::from_secs(self.args.wait),
+            now: now()?,
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime =
+            runtime.map_err(|error| Failure::undecided("runtime", error, "run the command again"))?;
+        if self.args.dry_run {
+            let record = runtime.block_on(sign(&self.log, draft, &terms));
+            let record = record.map_err(|error| self.failure(&error))?;
+            let statement = String::from_utf8_lossy(record.payload()).into_owned();
+            let output = Output::line(statement.as_str()).with("statement", statement.as_str());
+            console.result(Exit::Verified, output);
+            return Ok(None);
+        }
+        let outbox = Outbox::open(&self.dir).map_err(|error| state_failure(&error))?;
+        let published = runtime.block_on(async {
+            let prepared = prepare(&self.log, draft, &outbox, &terms).await?;
+            if prepared.resumed() {
+                console.remark("this was signed by an earlier run; going on with the same record");
+            }
+            send(&self.log, &Clock(Instant::now()), prepared, &outbox, &terms).await
+        });
+        published.map(Some).map_err(|error| self.failure(&error))
+    }
+
+    /// Writes the proofs and remembers the record; returns the state, still held.
+    pub(super) fn conclude(&self, published: &Published, proofs: &[PathBuf]) -> Result<OpenState, Failure> {
+        let state = OpenState::open(&self.dir)?;
+        conclude(&state.state, published, &self.policy, proofs).map_err(|error| self.failure(&error))?;
+        Ok(state)
+    }
+
+    /// What was published, and where the proofs are.
+    pub(super) fn report(&self, published: &Published, proofs: &[PathBuf]) -> Output {
+        let statement = published.record.statement();
+        let common = statement.predicate.common();
+        let logged = &published.logged;
+        let checkpoint = logged.checkpoint();
+        let (id, index, size) = (published.record.record_id(), logged.index(), checkpoint.head().size);
+        let mut output = Output::line(format!("published: {}", describe(&published.record)))
+            .with("channel", common.channel.as_str())
+            .with("seq", common.seq)
+            .with("record", id.to_string())
+            .with("type", statement.predicate.type_name())
+            .with("origin", checkpoint.origin().as_str())
+            .with("index", index.get())
+            .with("treeSize", size.get())
+            .with("resumed", published.resumed)
+            .with("proofs", proofs.iter().map(|path| path.display().to_string()).collect::<Vec<_>>());
+        output.lines.push(format!("  record     {id}"));
+        output.lines.push(format!("  log        {}, entry {index} of {size}", checkpoint.origin()));
+        let witnesses = report_witnesses(checkpoint, &mut output.lines);
+        for path in proofs {
+            output.lines.push(format!("  proof      {}", path.display()));
+        }
+        output.with("witnesses", witnesses)
+    }
+
+    fn failure(&self, error: &PublishError) -> Failure {
+        if let PublishError::Forked(evidence) = error {
+            let saved = save_evidence(&self.dir.join("evidence"), evidence);
+            let next = match saved {
+                Ok(path) => format!("publish nothing more there; the evidence is in {}", path.display()),
+                Err(failure) => {
+                    format!("publish nothing more there; saving the evidence failed: {}", failure.message)
+                }
+            };
+            return Failure { exit: Exit::Evidence, code: error.code(), message: chain(error), next };
+        }
+        let (exit, next) = reaction(error);
+        Failure { exit, code: error.code(), message: chain(error), next: next.to_owned() }
+    }
+}
+
+/// Adds a line for each witness that cosigned, and gives the same for programs.
+pub(super) fn report_witnesses(checkpoint: &VerifiedCheckpoint, lines: &mut Vec<String>) -> Vec<Value> {
+    let mut label = "witnesses";
+    let mut witnesses = Vec::new();
+    for cosigner in checkpoint.cosigners() {
+        let (name, key, time) = (&cosigner.witness, cosigner.key_name.as_str(), cosigner.time);
+        // The name is the policy's own; the key's is worth showing where it says more.
+        let key_shown = if name == key { String::new() } else { format!(" ({key})") };
+        lines.push(format!("  {label:<9}  {name}{key_shown} at {time}"));
+        witnesses.push(json!({ "name": name, "key": key, "time": time.to_string() }));
+        label = "";
+    }
+    witnesses
+}
+
+/// A record in one line.
+pub(super) fn describe(record: &SignedRecord) -> String {
+    let predicate = &record.statement().predicate;
+    let common = predicate.common();
+    let what = match predicate {
+        Predicate::Channel(_, body) => format!("channel of {}", body.owner.name),
+        Predicate::Release(_, body) => format!("release {}", body.version),
+        Predicate::Rules(_, body) => format!("{} rules {}", body.format, body.version),
+    };
+    format!("{what}, record {} of {}", common.seq, common.channel)
+}
+
+/// How each error ends a run, and what to do about it.
+fn reaction(error: &PublishError) -> (Exit, &'static str) {
+    const AGAIN: &str = "run the same command again; it goes on with the same record";
+    match error {
+        PublishError::Place(error) => match error {
+            PlaceError::NoChannel => (Exit::Usage, "open the channel first: indelible channel create"),
+            PlaceError::Taken(_) | PlaceError::Known(_) => {
+                (Exit::Refused, "choose another name, or publish on the channel with its keys")
+            }
+            PlaceError::Behind { .. } => (
+                Exit::Refused,
+                "somebody has published on the channel since; if that was you, from another machine, run again \
+                 with --accept-log-head; if not, your key is in other hands",
+            ),
+            PlaceError::Forgotten(_) | PlaceError::Contradiction { .. } => (
+                Exit::Refused,
+                "check that the URL is the log's; if it is, the log has lost or hidden a record: keep your proof \
+                 files and tell its operator and witnesses",
+            ),
+            PlaceError::OtherGenesis { .. } => (
+                Exit::Refused,
+                "the log has another channel under this name: check the URL, ask its operator",
+            ),
+        },
+        PublishError::Unfinished { .. } => {
+            (Exit::Refused, "run the earlier command again to finish it, or drop it with --accept-log-head")
+        }
+        PublishError::Draft(_) | PublishError::Opening(_) => (Exit::Usage, "correct the arguments"),
+        PublishError::Conflict(_) => (
+            Exit::Refused,
+            "somebody else published on the channel first; if that was you, run again with --accept-log-head",
+        ),
+        PublishError::Refused(_) => (Exit::Refused, "correct what the log names; nothing was published"),
+        PublishError::NotWitnessed(_) | PublishError::Busy => (Exit::Undecided, AGAIN),
+        PublishError::Submit(_) => {
+            (Exit::Undecided, "check the log's URL and your network, then run the same command again")
+        }
+        PublishError::Proof(_) => {
+            (Exit::Refused, "check that the policy is the log's; if it is, tell the log's operator")
+        }
+        PublishError::ProofFile(_) => (Exit::Undecided, AGAIN),
+        PublishError::State(_) => (Exit::Undecided, "make the state directory usable, then run it again"),
+        PublishError::Forked(_) => (Exit::Evidence, ""),
+    }
+}
+
+/// The time since a publication started.
+struct Clock(Instant);
+
+impl Pace for Clock {
+    fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+
+    async fn pause(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+}
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A log holds a submission until its witnesses have answered.
+const SUBMIT_TIMEOUT: Duration = Duration::from_secs(60);

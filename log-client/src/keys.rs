@@ -1,0 +1,195 @@
+//! Key files: making a key pair, and reading keys back.
+//!
+//! A key is two files: the secret key text, mode 0600, and beside it `<file>.vkey` with the verifier key
+//! that is given to others. Both hold one line. Existing files are never overwritten: a lost secret key
+//! cannot be made again.
+
+use std::path::{Path, PathBuf};
+
+use indelible_proto::note::{KeyError, KeyKind, KeyName, VerifierKey};
+use indelible_proto::sign::{RecordSigner, SecretKey};
+use zeroize::Zeroizing;
+
+use crate::durable::{self, Access, DurableError};
+
+/// Why a key could not be made, written or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyFileError {
+    /// The system has no randomness to give.
+    #[error("no random bytes from the system")]
+    Random(#[source] getrandom::Error),
+    /// A key file cannot be written or read.
+    #[error(transparent)]
+    File(#[from] DurableError),
+    /// There is no file of that name, nor is the name a verifier key.
+    #[error("{0:?} is neither a verifier key nor a file that holds one")]
+    Missing(String),
+    /// What was read is no key, or one made for something else.
+    #[error("{from}: not a usable key")]
+    Key {
+        /// The text or the file it came from.
+        from: String,
+        /// What is wrong with it.
+        source: KeyError,
+    },
+}
+
+impl KeyFileError {
+    /// The stable name of this error.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Random(_) => "no-randomness",
+            Self::File(source) => source.code(),
+            Self::Missing(_) => "key-missing",
+            Self::Key { source, .. } => source.code(),
+        }
+    }
+}
+
+/// A new secret key from the system's randomness.
+///
+/// # Errors
+/// [`KeyFileError::Random`].
+pub fn generate(kind: KeyKind, name: KeyName) -> Result<SecretKey, KeyFileError> {
+    let mut seed = Zeroizing::new([0u8; 32]);
+    getrandom::fill(seed.as_mut()).map_err(KeyFileError::Random)?;
+    Ok(SecretKey::from_seed(kind, name, *seed))
+}
+
+/// Writes `secret` to `path`, mode 0600, and its verifier key to `<path>.vkey`, which it returns the path
+/// of. Neither file may exist.
+///
+/// # Errors
+/// [`KeyFileError::File`]; nothing is written if either file exists.
+pub fn write_pair(path: &Path, secret: &SecretKey) -> Result<PathBuf, KeyFileError> {
+    let vkey_path = vkey_path(path);
+    // Looked at first, so that a leftover public key does not cost a fresh secret one.
+    if vkey_path.symlink_metadata().is_ok() {
+        return Err(DurableError::Exists { path: vkey_path }.into());
+    }
+    let text = Zeroizing::new([secret.encode().as_bytes(), b"\n"].concat());
+    durable::create_new(path, &text, Access::Secret)?;
+    let vkey = format!("{}\n", secret.verifier());
+    durable::create_new(&vkey_path, vkey.as_bytes(), Access::Public)?;
+    Ok(vkey_path)
+}
+
+/// The signer of records whose secret key is in the file at `path`.
+///
+/// # Errors
+/// [`KeyFileError::File`], also if others may read the file; [`KeyFileError::Key`] for a key of another
+/// kind.
+pub fn read_record_signer(path: &Path) -> Result<RecordSigner, KeyFileError> {
+    let bytes = durable::read_secret(path, MAX_KEY_FILE_BYTES)?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| KeyError::Form);
+    text.and_then(|text| SecretKey::parse(one_line(text)))
+        .and_then(RecordSigner::new)
+        .map_err(|source| KeyFileError::Key { from: path.display().to_string(), source })
+}
+
+/// The verifier key of a signer of records, given as its text or as the path of a file that holds it.
+///
+/// # Errors
+/// As [`parse_vkey`], and [`KeyFileError::Key`] for a key of another kind.
+pub fn parse_record_vkey(argument: &str) -> Result<VerifierKey, KeyFileError> {
+    let key = parse_vkey(argument)?;
+    if key.kind() == KeyKind::Record {
+        return Ok(key);
+    }
+    let source = KeyError::WrongKind { expected: KeyKind::Record, got: key.kind() };
+    Err(KeyFileError::Key { from: argument.to_owned(), source })
+}
+
+/// A verifier key of any kind, given as its text or as the path of a file that holds it.
+///
+/// # Errors
+/// [`KeyFileError::File`], [`KeyFileError::Missing`] or [`KeyFileError::Key`].
+pub fn parse_vkey(argument: &str) -> Result<VerifierKey, KeyFileError> {
+    let not_a_key = |source| KeyFileError::Key { from: argument.to_owned(), source };
+    if let Some(bytes) = durable::read(Path::new(argument), MAX_KEY_FILE_BYTES)? {
+        let text = std::str::from_utf8(&bytes).map_err(|_| not_a_key(KeyError::Form))?;
+        return VerifierKey::parse(one_line(text)).map_err(not_a_key);
+    }
+    match VerifierKey::parse(argument) {
+        // One word without a plus sign was meant as a path.
+        Err(_) if !argument.contains('+') => Err(KeyFileError::Missing(argument.to_owned())),
+        parsed => parsed.map_err(not_a_key),
+    }
+}
+
+/// Where the verifier key of the secret key at `path` is.
+pub fn vkey_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".vkey");
+    PathBuf::from(name)
+}
+
+fn one_line(text: &str) -> &str {
+    text.strip_suffix('\n').unwrap_or(text)
+}
+
+/// A key line is a name and a few dozen bytes of base64.
+const MAX_KEY_FILE_BYTES: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use indelible_proto::sign::Signer as _;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn key(kind: KeyKind) -> SecretKey {
+        generate(kind, KeyName::parse("vendor.example/publish").unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_pair_is_read_back_and_the_secret_is_private() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("publish.key");
+        let secret = key(KeyKind::Record);
+        let vkey = write_pair(&path, &secret).unwrap();
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(read_record_signer(&path).unwrap().verifier(), secret.verifier());
+        assert_eq!(&parse_record_vkey(vkey.to_str().unwrap()).unwrap(), secret.verifier());
+        assert_eq!(&parse_record_vkey(&secret.verifier().to_string()).unwrap(), secret.verifier());
+    }
+
+    #[test]
+    fn never_overwrites_either_file() {
+        for taken in ["k", "k.vkey"] {
+            let dir = tempfile::tempdir().unwrap();
+            std::fs::write(dir.path().join(taken), "old").unwrap();
+            let error = write_pair(&dir.path().join("k"), &key(KeyKind::Log)).unwrap_err();
+            assert_eq!(error.code(), "file-exists");
+            assert_eq!(std::fs::read(dir.path().join(taken)).unwrap(), b"old");
+            assert_eq!(dir.path().read_dir().unwrap().count(), 1, "{taken}");
+        }
+    }
+
+    #[test]
+    fn a_key_of_another_kind_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        for kind in [KeyKind::Log, KeyKind::Cosigner] {
+            let path = dir.path().join(kind.to_string());
+            let vkey = write_pair(&path, &key(kind)).unwrap();
+            assert_eq!(read_record_signer(&path).unwrap_err().code(), "key-wrong-kind");
+            assert_eq!(parse_record_vkey(vkey.to_str().unwrap()).unwrap_err().code(), "key-wrong-kind");
+        }
+    }
+
+    #[test]
+    fn a_key_that_others_can_read_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("k");
+        write_pair(&path, &key(KeyKind::Record)).unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
+        assert_eq!(read_record_signer(&path).unwrap_err().code(), "key-exposed");
+    }
+
+    #[test]
+    fn says_whether_a_text_was_meant_as_a_key_or_as_a_file() {
+        assert_eq!(parse_vkey("publish.vkey").unwrap_err().code(), "key-missing");
+        let altered = key(KeyKind::Record).verifier().to_string().replace("vendor", "other");
+        assert_eq!(parse_vkey(&altered).unwrap_err().code(), "key-id-mismatch");
+    }
+}

@@ -1,0 +1,242 @@
+//! What a client remembers between runs: per log the largest checkpoint it verified, per channel the last
+//! record it verified.
+//!
+//! ```text
+//! <dir>/lock
+//! <dir>/checkpoints/<SHA-256 of the origin, hex>         the signed note, byte for byte
+//! <dir>/channels/<SHA-256 of the channel name, hex>      see [`LastRecord`]
+//! ```
+//!
+//! Trusted for what it says about the past: an older copy of the directory forgets, and a rollback to
+//! what it still knows goes unseen; a lost one starts afresh. Files are replaced atomically and the
+//! directory is held by one process at a time. A file that cannot be read as what this module wrote, or
+//! whose note the policy's log key does not verify, is damage on this machine and **never** a sign that
+//! the log misbehaved: a power cut fills files with zeros.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use indelible_proto::checkpoint::{Checkpoint, Origin};
+use indelible_proto::hash::sha256;
+use indelible_proto::note::{MAX_NOTE_BYTES, SignedNote};
+use indelible_proto::policy::{LogSigned, Policy, VerifiedCheckpoint};
+use indelible_proto::record::{ChannelName, RecordId};
+use indelible_proto::wire::{DecodeError, Reader, parse_utf8};
+
+use crate::durable::{self, DirLock, DurableError};
+
+/// Why remembered state cannot be used. Always a local matter, exit code 40.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StateError {
+    /// A file is not what was written there.
+    #[error(
+        "{} is damaged ({code}); this is damage on this machine, not misbehaviour of a log; \
+         restore the file or, to forget what it remembered, delete it",
+        path.display()
+    )]
+    Damaged {
+        /// The damaged file.
+        path: PathBuf,
+        /// The stable name of what is wrong with it.
+        code: &'static str,
+    },
+    /// A file was written for a log of another kind than is asked about now.
+    #[error("{} was written while watching a log of another kind; use another state directory", path.display())]
+    OtherKind {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A checkpoint to remember has the size of the remembered one and another root.
+    #[error("the checkpoint of size {size} to be remembered contradicts the remembered one")]
+    Contradiction {
+        /// The size of both.
+        size: u64,
+    },
+    /// A file or the directory cannot be read, written or locked.
+    #[error(transparent)]
+    File(#[from] DurableError),
+}
+
+impl StateError {
+    /// The stable name of this error.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Damaged { .. } => "state-damaged",
+            Self::OtherKind { .. } => "state-other-kind",
+            Self::Contradiction { .. } => "state-contradiction",
+            Self::File(error) => error.code(),
+        }
+    }
+}
+
+/// The last record of a channel that was verified.
+///
+/// Its file, with one newline after each line:
+///
+/// ```text
+/// indelible-last-record/v1
+/// <channel name>
+/// <seq, decimal>
+/// <record id of the channel's first record, hex>
+/// <record id of the last record, hex>
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastRecord {
+    /// The channel's name.
+    pub channel: ChannelName,
+    /// The last record's number in the channel.
+    pub seq: u64,
+    /// Which record opened the channel.
+    pub genesis: RecordId,
+    /// The last record.
+    pub head: RecordId,
+}
+
+impl LastRecord {
+    fn parse(bytes: &[u8]) -> Result<Self, &'static str> {
+        let mut reader = Reader::with_limit(bytes, LAST_RECORD_MAX_BYTES).map_err(|e| e.code())?;
+        let record = Self::read(&mut reader)?;
+        reader.finish().map_err(|error| error.code())?;
+        Ok(record)
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, &'static str> {
+        let code = |error: DecodeError| error.code();
+        reader.expect_line(LAST_RECORD_HEADER).map_err(code)?;
+        let name = parse_utf8(reader.line().map_err(code)?).map_err(|kind| kind.code())?;
+        Ok(Self {
+            channel: ChannelName::parse(name).map_err(|error| error.code())?,
+            seq: reader.decimal_line().map_err(code)?,
+            genesis: record_id(reader)?,
+            head: record_id(reader)?,
+        })
+    }
+
+    fn encode(&self) -> String {
+        let Self { channel, seq, genesis, head } = self;
+        format!("{LAST_RECORD_HEADER}\n{channel}\n{seq}\n{genesis}\n{head}\n")
+    }
+}
+
+/// A state directory, held until dropped.
+#[derive(Debug)]
+pub struct StateDir {
+    dir: PathBuf,
+    _lock: DirLock,
+}
+
+impl StateDir {
+    /// Opens the directory and makes it if it is not there.
+    ///
+    /// # Errors
+    /// [`StateError::File`]; with [`DurableError::Locked`] inside if another process uses it.
+    pub fn open(dir: &Path) -> Result<Self, StateError> {
+        make_dir(dir)?;
+        let lock = DirLock::acquire(dir)?;
+        for sub in [CHECKPOINTS, CHANNELS] {
+            make_dir(&dir.join(sub))?;
+            durable::remove_leftovers(&dir.join(sub))?;
+        }
+        Ok(Self { dir: dir.to_owned(), _lock: lock })
+    }
+
+    /// The remembered checkpoint of `origin`, which must be signed by that log as `policy` knows it.
+    ///
+    /// # Errors
+    /// [`StateError::Damaged`] for anything else, [`StateError::File`].
+    pub fn checkpoint(&self, origin: &Origin, policy: &Policy) -> Result<Option<LogSigned>, StateError> {
+        let path = self.checkpoint_path(origin);
+        let Some(bytes) = read(&path, MAX_NOTE_BYTES)? else {
+            return Ok(None);
+        };
+        let damaged = |code| StateError::Damaged { path: path.clone(), code };
+        let note = SignedNote::parse(&bytes).map_err(|error| damaged(error.code()))?;
+        let checkpoint = Checkpoint::parse(note.text()).map_err(|error| damaged(error.code()))?;
+        if checkpoint.origin() != origin {
+            return Err(damaged("other-origin"));
+        }
+        policy.verify_log_signature(&note).map(Some).map_err(|error| damaged(error.code()))
+    }
+
+    /// Remembers a checkpoint unless a larger one of the log is remembered already. The caller has proved
+    /// the two consistent.
+    ///
+    /// # Errors
+    /// [`StateError::Contradiction`] if the remembered one has the same size and another root, which the
+    /// caller should have noticed: nothing is changed. Otherwise as [`Self::checkpoint`].
+    pub fn remember_checkpoint(&self, seen: &VerifiedCheckpoint, policy: &Policy) -> Result<(), StateError> {
+        if let Some(held) = self.checkpoint(seen.origin(), policy)? {
+            let (held, seen) = (held.head(), seen.head());
+            if held.size == seen.size && held.root != seen.root {
+                return Err(StateError::Contradiction { size: seen.size.get() });
+            }
+            if held.size > seen.size {
+                return Ok(());
+            }
+        }
+        Ok(durable::replace(&self.checkpoint_path(seen.origin()), &seen.note().encode())?)
+    }
+
+    /// The last verified record of `channel`.
+    ///
+    /// # Errors
+    /// [`StateError::Damaged`] if the file is not whole or is about another channel, [`StateError::File`].
+    pub fn last_record(&self, channel: &ChannelName) -> Result<Option<LastRecord>, StateError> {
+        let path = self.channel_path(channel);
+        let Some(bytes) = read(&path, LAST_RECORD_MAX_BYTES)? else {
+            return Ok(None);
+        };
+        match LastRecord::parse(&bytes) {
+            Ok(record) if record.channel == *channel => Ok(Some(record)),
+            Ok(_) => Err(StateError::Damaged { path, code: "other-channel" }),
+            Err(code) => Err(StateError::Damaged { path, code }),
+        }
+    }
+
+    /// Remembers the last verified record of a channel, in place of the one before. The caller has checked
+    /// that it is not an earlier one.
+    ///
+    /// # Errors
+    /// [`StateError::File`].
+    pub fn remember_record(&self, record: &LastRecord) -> Result<(), StateError> {
+        Ok(durable::replace(&self.channel_path(&record.channel), record.encode().as_bytes())?)
+    }
+
+    fn checkpoint_path(&self, origin: &Origin) -> PathBuf {
+        self.dir.join(CHECKPOINTS).join(origin.hash_hex())
+    }
+
+    fn channel_path(&self, channel: &ChannelName) -> PathBuf {
+        self.dir.join(CHANNELS).join(sha256(channel.as_str().as_bytes()).to_hex())
+    }
+}
+
+/// Makes a directory and those above it, if they are not there.
+pub(crate) fn make_dir(dir: &Path) -> Result<(), StateError> {
+    let not_written = |source| DurableError::NotWritten { path: dir.to_owned(), source };
+    Ok(fs::create_dir_all(dir).map_err(not_written)?)
+}
+
+/// A state file; one that is longer than we ever write is damaged.
+pub(crate) fn read(path: &Path, max_bytes: usize) -> Result<Option<Vec<u8>>, StateError> {
+    match durable::read(path, max_bytes) {
+        Err(DurableError::TooLarge { path, .. }) => Err(StateError::Damaged { path, code: "too-long" }),
+        answer => Ok(answer?),
+    }
+}
+
+fn record_id(reader: &mut Reader<'_>) -> Result<RecordId, &'static str> {
+    let line = reader.line().map_err(|error| error.code())?;
+    let text = parse_utf8(line).map_err(|kind| kind.code())?;
+    RecordId::parse(text).ok_or("record-id-not-hex")
+}
+
+const CHECKPOINTS: &str = "checkpoints";
+const CHANNELS: &str = "channels";
+const LAST_RECORD_HEADER: &str = "indelible-last-record/v1";
+/// Two hashes, a number, the header and a channel name.
+const LAST_RECORD_MAX_BYTES: usize = 4096;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+use std::fs;
+
+use indelible_proto::hash::sha256;
+
+use super::*;
+use crate::test_log::{ORIGIN, TestLog};
+
+fn origin() -> Origin {
+    Origin::parse(ORIGIN).unwrap()
+}
+
+fn log_of(size: usize) -> TestLog {
+    let mut log = TestLog::new();
+    for i in 0..size {
+        log.append(format!("entry {i}").as_bytes());
+    }
+    log
+}
+
+fn last_record(seq: u64) -> LastRecord {
+    LastRecord {
+        channel: ChannelName::parse("vendor.example/agent").unwrap(),
+        seq,
+        genesis: RecordId::from_hash(sha256(b"genesis")),
+        head: RecordId::from_hash(sha256(b"head")),
+    }
+}
+
+#[test]
+fn remembers_the_largest_checkpoint_over_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = log_of(9);
+    let policy = log.policy(2);
+    for (size, largest) in [(3, 3), (7, 7), (5, 7), (7, 7), (9, 9)] {
+        let state = StateDir::open(dir.path()).unwrap();
+        state.remember_checkpoint(&policy.verify(&log.note(size, 3)).unwrap(), &policy).unwrap();
+        drop(state);
+        let state = StateDir::open(dir.path()).unwrap();
+        let held = state.checkpoint(&origin(), &policy).unwrap().unwrap();
+        assert_eq!(held.head(), log.head(largest));
+    }
+}
+
+#[test]
+fn does_not_overwrite_a_checkpoint_with_one_that_contradicts_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::open(dir.path()).unwrap();
+    let mut other = log_of(2);
+    other.append(b"other");
+    let policy = other.policy(2);
+    state.remember_checkpoint(&policy.verify(&log_of(3).note(3, 3)).unwrap(), &policy).unwrap();
+    let error = state.remember_checkpoint(&policy.verify(&other.note(3, 3)).unwrap(), &policy);
+    assert_eq!(error.unwrap_err().code(), "state-contradiction");
+    assert_eq!(state.checkpoint(&origin(), &policy).unwrap().unwrap().head(), log_of(3).head(3));
+}
+
+#[test]
+fn a_damaged_checkpoint_is_damage_here() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::open(dir.path()).unwrap();
+    let log = log_of(3);
+    let policy = log.policy(2);
+    let path = dir.path().join("checkpoints").join(origin().hash_hex());
+    let good = log.note(3, 3).encode();
+    let other_size = String::from_utf8(good.clone()).unwrap().replace("\n3\n", "\n4\n").into_bytes();
+    let other_origin =
+        String::from_utf8(good.clone()).unwrap().replacen(ORIGIN, "log.example/b", 1).into_bytes();
+    let long = vec![b'a'; MAX_NOTE_BYTES + 1];
+    for bad in [b"", &good[..good.len() - 1], &[0; 187], &other_size, &other_origin, &long] {
+        fs::write(&path, bad).unwrap();
+        let error = state.checkpoint(&origin(), &policy).unwrap_err();
+        assert_eq!(error.code(), "state-damaged", "{error}");
+        let error = state.remember_checkpoint(&policy.verify(&log.note(3, 3)).unwrap(), &policy).unwrap_err();
+        assert_eq!(error.code(), "state-damaged", "overwrote damage: {error}");
+    }
+    fs::write(&path, &good).unwrap();
+    assert_eq!(state.checkpoint(&origin(), &policy).unwrap().unwrap().head(), log.head(3));
+}
+
+#[test]
+fn the_checkpoint_of_another_log_of_the_policy_is_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::open(dir.path()).unwrap();
+    let log = log_of(3);
+    let other = Origin::parse("log.example/b").unwrap();
+    fs::write(dir.path().join("checkpoints").join(other.hash_hex()), log.note(3, 3).encode()).unwrap();
+    let error = state.checkpoint(&other, &log.policy(2)).unwrap_err();
+    assert!(error.to_string().contains("other-origin"), "{error}");
+}
+
+#[test]
+fn remembers_the_last_record_of_a_channel() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::open(dir.path()).unwrap();
+    let record = last_record(7);
+    assert_eq!(state.last_record(&record.channel).unwrap(), None);
+    state.remember_record(&record).unwrap();
+    state.remember_record(&last_record(8)).unwrap();
+    assert_eq!(state.last_record(&record.channel).unwrap(), Some(last_record(8)));
+}
+
+#[test]
+fn a_damaged_last_record_is_damage_here() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::open(dir.path()).unwrap();
+    let record = last_record(7);
+    let path = state.channel_path(&record.channel);
+    let good = record.encode();
+    let other = good.replace("vendor.example/agent", "vendor.example/other");
+    let bad = [
+        &good[1..],
+        &good[..good.len() - 1],
+        "",
+        &format!("{good}\n"),
+        &other,
+        &good.replace("\n7\n", "\n07\n"),
+    ];
+    for bad in bad.iter().map(|text| text.as_bytes()).chain([&[0; 187][..]]) {
+        fs::write(&path, bad).unwrap();
+        assert_eq!(state.last_record(&record.channel).unwrap_err().code(), "state-damaged");
+    }
+}
+
+#[test]
+fn one_directory_serves_one_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let held = StateDir::open(dir.path()).unwrap();
+    assert_eq!(StateDir::open(dir.path()).map(|_| ()).unwrap_err().code(), "directory-locked");
+    drop(held);
+    assert!(StateDir::open(dir.path()).is_ok());
+}
+
+#[test]
+fn a_directory_that_cannot_be_made_is_a_file_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    fs::write(&file, b"").unwrap();
+    assert_eq!(StateDir::open(&file.join("state")).map(|_| ()).unwrap_err().code(), "file-not-written");
+}

@@ -1,0 +1,310 @@
+//! Offline verification of an artifact: what the file beside it proves, and what decides.
+//!
+//! [`verify`] is a pure function of the artifact's digest, its proof, the policy, the keys that are trusted
+//! for it, and what is remembered of the log. It opens nothing and prints nothing. It authenticates first;
+//! then every check runs that has what it needs, and the gravest finding decides.
+//!
+//! The checks are rows 1 to 5 of the client's table in `docs/records.md`. What the file beside an artifact
+//! cannot show is in [`NOT_CHECKED`]; a verdict never speaks about it.
+
+mod authenticate;
+mod channel;
+mod content;
+mod remembered;
+
+use indelible_proto::evidence::ForkEvidence;
+use indelible_proto::note::VerifierKey;
+use indelible_proto::policy::{Policy, VerifiedCheckpoint};
+use indelible_proto::proof::{LogProof, Logged};
+use indelible_proto::record::SignedRecord;
+
+pub use authenticate::describe_quorum;
+pub use channel::{TrustError, TrustedChannel, claimed_channel, claimed_record};
+pub use remembered::{Comparison, Remembered, claimed_origin, compare};
+
+use crate::files::ArtifactDigest;
+
+/// What a check, or all of them together, came to; the later the graver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Outcome {
+    /// Checked and good.
+    Verified,
+    /// Nothing is wrong, but the artifact is not to be installed yet.
+    Hold,
+    /// Not enough is known.
+    Undecided,
+    /// A check failed.
+    Refused,
+    /// The log has said two things that cannot both be true.
+    Evidence,
+}
+
+/// Whose signatures make a record count.
+#[derive(Clone, Debug)]
+pub enum Trust {
+    /// The keys of a channel whose first record is known.
+    Channel(Box<TrustedChannel>),
+    /// Any one of these keys, on whatever channel.
+    Keys(Vec<VerifierKey>),
+    /// Nobody was named. Nothing can be verified then.
+    Nobody,
+}
+
+/// Everything a verdict depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// The digest of the artifact in hand.
+    pub artifact: &'a ArtifactDigest,
+    /// The proof that came with it.
+    pub proof: &'a LogProof,
+    /// The logs and witnesses that count.
+    pub policy: &'a Policy,
+    /// The keys that count.
+    pub trust: &'a Trust,
+    /// What is remembered of the log the proof names.
+    pub remembered: &'a Remembered,
+}
+
+/// The checks, in the order they run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CheckName {
+    /// The checkpoint is signed by a log of the policy.
+    LogSignature,
+    /// The record is in the tree of that checkpoint.
+    Inclusion,
+    /// The policy's quorum of witnesses has cosigned the checkpoint.
+    Witnesses,
+    /// The checkpoint agrees with the one remembered.
+    Remembered,
+    /// The entry is a well-formed record.
+    Record,
+    /// The record is signed by trusted keys.
+    Signers,
+    /// The record belongs to the trusted channel.
+    Channel,
+    /// The record names this artifact.
+    Artifact,
+}
+
+impl CheckName {
+    /// The stable name of the check.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::LogSignature => "log-signature",
+            Self::Inclusion => "inclusion",
+            Self::Witnesses => "witnesses",
+            Self::Remembered => "remembered",
+            Self::Record => "record",
+            Self::Signers => "signers",
+            Self::Channel => "channel",
+            Self::Artifact => "artifact",
+        }
+    }
+
+    /// The row of the client's table in `docs/records.md`.
+    pub fn row(self) -> u8 {
+        match self {
+            Self::Artifact => 1,
+            Self::Record | Self::Signers | Self::Channel => 2,
+            Self::LogSignature | Self::Inclusion => 3,
+            Self::Witnesses => 4,
+            Self::Remembered => 5,
+        }
+    }
+
+    /// What it means that the check passed.
+    pub fn statement(self) -> &'static str {
+        match self {
+            Self::LogSignature => "the checkpoint is signed by a log of the policy",
+            Self::Inclusion => "the record is in the log",
+            Self::Witnesses => "the policy's quorum of witnesses has seen that log",
+            Self::Remembered => "the log agrees with what is remembered of it",
+            Self::Record => "the entry is a well-formed record",
+            Self::Signers => "the record is signed by trusted keys",
+            Self::Channel => "the record belongs to the trusted channel",
+            Self::Artifact => "the record names exactly this artifact",
+        }
+    }
+}
+
+/// What the proof beside an artifact cannot show, so that no verdict speaks about it.
+pub const NOT_CHECKED: [&str; 4] = [
+    "whether a newer record exists on the channel",
+    "whether a later record withdraws this one",
+    "whether the record has expired",
+    "whether a later record changed the channel's keys",
+];
+
+/// Why a check failed, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason {
+    /// How grave it is.
+    pub outcome: Outcome,
+    /// The stable name of the failure.
+    pub code: &'static str,
+    /// What was found.
+    pub message: String,
+    /// The next step.
+    pub next: String,
+}
+
+/// What a check found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// As it should be.
+    Passed,
+    /// Not as it should be.
+    Failed(Reason),
+    /// The check needs another one to have passed.
+    NotRun {
+        /// The check that did not pass.
+        needs: CheckName,
+    },
+    /// The check has nothing to say in this case.
+    NotApplicable {
+        /// Why not.
+        why: &'static str,
+    },
+}
+
+/// One check with everything worth showing of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// Which check.
+    pub name: CheckName,
+    /// What it found.
+    pub finding: Finding,
+    /// The values it looked at.
+    pub details: Vec<(&'static str, String)>,
+    /// What it left out of account, and why.
+    pub ignored: Vec<String>,
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "takes errors, texts and values alike")]
+impl Check {
+    fn new(name: CheckName) -> Self {
+        Self { name, finding: Finding::Passed, details: Vec::new(), ignored: Vec::new() }
+    }
+
+    fn not_run(name: CheckName, needs: CheckName) -> Self {
+        Self { finding: Finding::NotRun { needs }, ..Self::new(name) }
+    }
+
+    fn detail(mut self, name: &'static str, value: impl ToString) -> Self {
+        self.details.push((name, value.to_string()));
+        self
+    }
+
+    fn failed(mut self, reason: Reason) -> Self {
+        self.finding = Finding::Failed(reason);
+        self
+    }
+
+    fn refused(self, code: &'static str, message: impl ToString, next: impl Into<String>) -> Self {
+        self.failed(Reason {
+            outcome: Outcome::Refused,
+            code,
+            message: message.to_string(),
+            next: next.into(),
+        })
+    }
+
+    fn undecided(self, code: &'static str, message: impl ToString, next: impl Into<String>) -> Self {
+        self.failed(Reason {
+            outcome: Outcome::Undecided,
+            code,
+            message: message.to_string(),
+            next: next.into(),
+        })
+    }
+
+    /// Whether the check found everything as it should be.
+    pub fn passed(&self) -> bool {
+        self.finding == Finding::Passed
+    }
+
+    /// Why the check failed, if it did.
+    pub fn reason(&self) -> Option<&Reason> {
+        match &self.finding {
+            Finding::Failed(reason) => Some(reason),
+            Finding::Passed | Finding::NotRun { .. } | Finding::NotApplicable { .. } => None,
+        }
+    }
+}
+
+/// The answer of [`verify`].
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    checks: Vec<Check>,
+    logged: Option<Logged>,
+    record: Option<SignedRecord>,
+    evidence: Option<ForkEvidence>,
+    remember: Option<VerifiedCheckpoint>,
+}
+
+impl Verdict {
+    /// The gravest finding of all checks.
+    pub fn outcome(&self) -> Outcome {
+        self.decisive().map_or(Outcome::Verified, |reason| reason.outcome)
+    }
+
+    /// The failure that decides; `None` if the artifact is verified.
+    pub fn decisive(&self) -> Option<&Reason> {
+        // `max_by_key` would take the last of equals; the first is the more basic one.
+        self.checks.iter().rev().filter_map(Check::reason).max_by_key(|reason| reason.outcome)
+    }
+
+    /// Every check, in the order they ran.
+    pub fn checks(&self) -> &[Check] {
+        &self.checks
+    }
+
+    /// The proven entry: log signature, quorum and inclusion hold. Says nothing about the artifact.
+    pub fn logged(&self) -> Option<&Logged> {
+        self.logged.as_ref()
+    }
+
+    /// The record, once its bytes are the ones the proof is about.
+    pub fn record(&self) -> Option<&SignedRecord> {
+        self.record.as_ref()
+    }
+
+    /// What convinces a stranger that the log has forked.
+    pub fn evidence(&self) -> Option<&ForkEvidence> {
+        self.evidence.as_ref()
+    }
+
+    /// The checkpoint to remember instead of the one that was, if it is to be replaced.
+    pub fn remember(&self) -> Option<&VerifiedCheckpoint> {
+        self.remember.as_ref()
+    }
+}
+
+/// Runs every check and gives the verdict.
+pub fn verify(request: &Request<'_>) -> Verdict {
+    let log = authenticate::log_signature(request);
+    let inclusion = authenticate::inclusion(request);
+    let witnesses = authenticate::witnesses(request);
+    // The rows above give each reason by itself. The value that carries the proof is made in one step,
+    // and without it nothing is verified, whatever the rows say.
+    let logged = authenticate::logged(request);
+    let remembered = remembered::check(request, logged.as_ref());
+
+    let mut checks = vec![log, inclusion, witnesses, remembered.check];
+    let mut record = None;
+    if checks.iter().any(|check| check.name == CheckName::Inclusion && check.passed()) {
+        let content = content::checks(request);
+        checks.extend(content.checks);
+        record = content.record;
+    } else {
+        let unread = [CheckName::Record, CheckName::Signers, CheckName::Channel, CheckName::Artifact];
+        checks.extend(unread.map(|name| Check::not_run(name, CheckName::Inclusion)));
+    }
+    if logged.is_none() && checks.iter().all(|check| check.reason().is_none()) {
+        checks.push(authenticate::unexplained());
+    }
+    Verdict { checks, logged, record, evidence: remembered.evidence, remember: remembered.remember }
+}
+
+#[cfg(test)]
+mod tests;

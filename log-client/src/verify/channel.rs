@@ -1,0 +1,94 @@
+//! Trust in a channel: its first record, proved and read.
+
+use indelible_proto::hash::leaf_hash;
+use indelible_proto::note::SignedNote;
+use indelible_proto::policy::Policy;
+use indelible_proto::proof::{LogProof, ProofError};
+use indelible_proto::record::{
+    AdmissionError, ChannelName, ChannelState, KeySet, RecordError, RecordId, SignedRecord, may_follow,
+};
+
+/// A channel whose first record is known, with the keys that record names.
+#[derive(Clone, Debug)]
+pub struct TrustedChannel {
+    state: ChannelState,
+    note: SignedNote,
+}
+
+/// Why a proof does not show the first record of a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrustError {
+    /// The proof has no leaf in it.
+    #[error("the proof carries no record")]
+    NoRecord,
+    /// Not in a log of the policy, or not witnessed.
+    #[error("the channel's first record is not proved: {0}")]
+    Proof(ProofError),
+    /// The entry is not a well-formed record.
+    #[error("the channel's first entry is no record: {0}")]
+    Record(RecordError),
+    /// A good record, but none that can open a channel.
+    #[error("not the first record of a channel: {0}")]
+    NotFirst(AdmissionError),
+}
+
+impl TrustError {
+    /// The stable name of this error.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NoRecord => "proof-without-record",
+            Self::Proof(error) => error.code(),
+            Self::Record(error) => error.code(),
+            Self::NotFirst(error) => error.code(),
+        }
+    }
+}
+
+impl TrustedChannel {
+    /// The channel that `proof` shows to have been opened, under `policy`.
+    pub fn from_proof(proof: &LogProof, policy: &Policy) -> Result<Self, TrustError> {
+        let leaf = proof.extra().ok_or(TrustError::NoRecord)?;
+        proof.verify(&leaf_hash(leaf), policy).map_err(TrustError::Proof)?;
+        let record = SignedRecord::parse(leaf).map_err(TrustError::Record)?;
+        let state = may_follow(None, &record).map_err(TrustError::NotFirst)?;
+        Ok(Self { state, note: proof.note().clone() })
+    }
+
+    /// The channel's name.
+    pub fn name(&self) -> &ChannelName {
+        self.state.channel()
+    }
+
+    /// The record that opened the channel and names its keys.
+    pub fn genesis(&self) -> RecordId {
+        self.state.genesis()
+    }
+
+    /// The keys that sign the channel's records, and how many of them have to.
+    pub fn signers(&self) -> &KeySet {
+        self.state.signers()
+    }
+
+    /// Where the channel stood after its first record.
+    pub fn state(&self) -> &ChannelState {
+        &self.state
+    }
+
+    /// The checkpoint the first record was proved in.
+    pub fn note(&self) -> &SignedNote {
+        &self.note
+    }
+}
+
+/// The record inside `proof`, before anything is verified.
+pub fn claimed_record(proof: &LogProof) -> Option<RecordId> {
+    SignedRecord::parse(proof.extra()?).ok().map(|record| record.record_id())
+}
+
+/// The channel the record inside `proof` says it belongs to, before anything is verified. Good for looking
+/// up what is trusted for that name, and for nothing else.
+pub fn claimed_channel(proof: &LogProof) -> Option<ChannelName> {
+    let record = SignedRecord::parse(proof.extra()?).ok()?;
+    Some(record.statement().predicate.common().channel.clone())
+}

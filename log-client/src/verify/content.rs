@@ -1,0 +1,179 @@
+//! The checks of what the record says, once its bytes are proven: form, signers, channel, artifact.
+
+use indelible_proto::record::{Predicate, RecordError, SignedRecord};
+
+use super::{Check, CheckName, Finding, Request, Trust, TrustedChannel};
+use crate::files::ArtifactDigest;
+use indelible_proto::note::VerifierKey;
+
+const ASK_VENDOR: &str = "do not install; ask the vendor which key signs this channel";
+
+pub(super) struct Content {
+    pub(super) checks: Vec<Check>,
+    pub(super) record: Option<SignedRecord>,
+}
+
+/// Runs the checks of the proven entry.
+pub(super) fn checks(request: &Request<'_>) -> Content {
+    let check = Check::new(CheckName::Record);
+    let leaf = request.proof.extra().unwrap_or_default();
+    let record = match SignedRecord::parse(leaf) {
+        Ok(record) => record,
+        Err(error) => return no_record(check, error),
+    };
+    let form = check
+        .detail("record", record.record_id())
+        .detail("type", record.statement().predicate.type_name())
+        .detail("bytes", leaf.len());
+    let (signers, channel) = match request.trust {
+        Trust::Channel(trusted) => (signed_by_channel(&record, trusted), of_channel(&record, trusted)),
+        Trust::Keys(keys) => (signed_by_one_of(&record, keys), any_channel(&record)),
+        Trust::Nobody => (signed_by_nobody(), any_channel(&record)),
+    };
+    let artifact = names_artifact(&record, request.artifact);
+    Content { checks: vec![form, signers, channel, artifact], record: Some(record) }
+}
+
+fn no_record(check: Check, error: RecordError) -> Content {
+    let form = check.refused(
+        error.code(),
+        format!("not the vendor: what was logged is not a record: {error}"),
+        "this is a proof of something else; ask the vendor for the artifact's own .tlog-proof",
+    );
+    let unread = [CheckName::Signers, CheckName::Channel, CheckName::Artifact];
+    let rest = unread.map(|name| Check::not_run(name, CheckName::Record));
+    Content { checks: [form].into_iter().chain(rest).collect(), record: None }
+}
+
+fn signed_by_channel(record: &SignedRecord, trusted: &TrustedChannel) -> Check {
+    let signers = trusted.signers();
+    let check = Check::new(CheckName::Signers)
+        .detail("needed", format!("{} of {} keys", signers.threshold(), signers.keys().len()));
+    let check = signed_by(check, record, signers.keys(), usize::from(signers.threshold()));
+    // A channel admits no signature but by its keys, so this record was never admitted to it.
+    match check.ignored.first() {
+        Some(foreign) if check.passed() => {
+            let message = format!("not the vendor: {foreign} of the channel");
+            Check { ignored: Vec::new(), ..check }.refused("signer-unknown", message, ASK_VENDOR)
+        }
+        _ => check,
+    }
+}
+
+fn signed_by_one_of(record: &SignedRecord, keys: &[VerifierKey]) -> Check {
+    let check = Check::new(CheckName::Signers).detail("needed", format!("1 of {} given keys", keys.len()));
+    signed_by(check, record, keys, 1)
+}
+
+fn signed_by_nobody() -> Check {
+    Check::new(CheckName::Signers).undecided(
+        "no-trusted-keys",
+        "nothing says whose signatures to trust for this artifact",
+        "pass --channel with the vendor's channel proof, or --key with the vendor's key",
+    )
+}
+
+/// At least `threshold` different `keys` signed the record, and none of them in vain.
+fn signed_by(mut check: Check, record: &SignedRecord, keys: &[VerifierKey], threshold: usize) -> Check {
+    let foreign = record.signatures().iter().filter(|line| !keys.iter().any(|key| line.names(key)));
+    check.ignored = foreign
+        .map(|line| format!("signature by {} ({}): not a trusted key", line.name(), line.id()))
+        .collect();
+    let mut signers = 0;
+    for key in keys {
+        match record.signed_by(key) {
+            Ok(true) => {
+                signers += 1;
+                check = check.detail("signed by", key);
+            }
+            Ok(false) => {}
+            Err(error) => {
+                let message = format!("not the vendor: the signature by {} is wrong: {error}", key.name());
+                return check.refused(error.code(), message, ASK_VENDOR);
+            }
+        }
+    }
+    if signers >= threshold {
+        return check;
+    }
+    let message = format!("not the vendor: signed by {signers} trusted keys where {threshold} are needed");
+    check.refused("record-not-signed", message, ASK_VENDOR)
+}
+
+fn of_channel(record: &SignedRecord, trusted: &TrustedChannel) -> Check {
+    const NEXT: &str = "do not install; the record is for other readers than those of the trusted channel";
+    let common = record.statement().predicate.common();
+    let check = Check::new(CheckName::Channel)
+        .detail("channel", &common.channel)
+        .detail("trusted channel", trusted.name())
+        .detail("opened by record", trusted.genesis());
+    if common.channel != *trusted.name() {
+        let message = format!("the record is of channel {}, trusted is {}", common.channel, trusted.name());
+        return check.refused("record-other-channel", message, NEXT);
+    }
+    if common.keys != Some(trusted.genesis()) {
+        let named =
+            common.keys.map_or_else(|| "no keys".to_owned(), |keys| format!("the keys of record {keys}"));
+        let message =
+            format!("the record is under {named}, trusted are those of record {}", trusted.genesis());
+        return check.refused("record-other-keys", message, NEXT);
+    }
+    check
+}
+
+fn any_channel(record: &SignedRecord) -> Check {
+    let why = "no channel was named, so any channel of the trusted keys will do";
+    let channel = &record.statement().predicate.common().channel;
+    Check {
+        finding: Finding::NotApplicable { why },
+        ..Check::new(CheckName::Channel).detail("channel", channel)
+    }
+}
+
+/// The record names this artifact. A record that names nothing names no artifact.
+fn names_artifact(record: &SignedRecord, artifact: &ArtifactDigest) -> Check {
+    const NEXT: &str =
+        "fetch the artifact and its .tlog-proof again from the vendor; if it stays so, do not install";
+    let statement = record.statement();
+    let check = Check::new(CheckName::Artifact);
+    if matches!(statement.predicate, Predicate::Channel(..)) {
+        let message = "the record opens a channel and describes no artifact";
+        return check.refused("record-of-no-artifact", message, NEXT);
+    }
+    let subjects = statement.subject.iter();
+    match artifact {
+        ArtifactDigest::File(file) => {
+            let check = check.detail("sha256", file.sha256).detail("bytes", file.bytes);
+            let named = subjects.clone().find(|subject| subject.sha256 == Some(file.sha256));
+            match named {
+                Some(subject) => check.detail("logged as", &subject.name),
+                None => {
+                    let message = format!("tampered: no artifact of the record has SHA-256 {}", file.sha256);
+                    check.refused("artifact-mismatch", message, NEXT)
+                }
+            }
+        }
+        ArtifactDigest::Directory(tree) => {
+            let (root, dir_hash1) = (tree.root(), tree.dir_hash1());
+            let check = check
+                .detail("files", tree.files().len())
+                .detail("bundle root", root)
+                .detail("dirHash1", dir_hash1);
+            let Predicate::Rules(_, rules) = &statement.predicate else {
+                let message = "the record is of single files, not of a directory";
+                return check.refused("artifact-mismatch", message, NEXT);
+            };
+            let named = subjects.clone().find(|subject| subject.dir_hash1 == Some(dir_hash1));
+            match named {
+                Some(subject) if rules.bundle.root == root => check.detail("logged as", &subject.name),
+                _ => {
+                    let message = format!(
+                        "tampered: the directory's bundle root is {root}, the record's is {}",
+                        rules.bundle.root
+                    );
+                    check.refused("artifact-mismatch", message, NEXT)
+                }
+            }
+        }
+    }
+}
