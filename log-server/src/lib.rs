@@ -1,1 +1,34 @@
+//! The Indelible transparency log: takes entries in, commits them durably, has the tree heads witnessed, and
+//! serves everything a reader needs to check it.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`sequencer`] | owns the log on one thread: admits, commits, signs |
+//! | [`journal`] | what an acknowledgement rests on |
+//! | [`storage`], [`tree_reader`] | full tiles and bundles on disk, and reading the tree |
+//! | [`index`] | rebuildable look-ups |
+//! | [`cosign`], [`publish`] | collects cosignatures, and publishes what a quorum has cosigned |
+//! | [`history`] | refuses to go on from data that lacks what was signed |
+//! | [`http`] | the public interface |
+//! | [`init`], [`run`], [`config`], [`cli`] | making a log, running it, its settings, the command line |
+//!
+//! A record's way in: [`http`] parses, [`sequencer`] puts it into the tree and signs the new head, [`cosign`] takes
+//! that head to the witnesses, [`publish`] makes it public, and [`http`] answers with the proof.
 
+mod blocking;
+pub mod cli;
+pub mod config;
+pub mod cosign;
+pub mod history;
+pub mod http;
+pub mod index;
+pub mod init;
+pub mod journal;
+pub mod kind;
+pub mod publish;
+pub mod run;
+pub mod sequencer;
+pub mod storage;
+#[cfg(test)]
+mod testing;
+pub mod tree_reader;

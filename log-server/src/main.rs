@@ -1,1 +1,5 @@
-fn main() {}
+//! The `indelible-server` program.
+
+fn main() -> std::process::ExitCode {
+    indelible_server::cli::main()
+}

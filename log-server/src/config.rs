@@ -1,0 +1,424 @@
+//! The settings of one log, `DIR/log.toml`.
+//!
+//! TOML; every key is optional except `origin` and `kind`, an unknown key is refused, and so is a zero where
+//! zero would mean "never" or "nothing". The file is written once by `init`, with every key and its meaning
+//! ([`Config::render`]), and only read afterwards. Checking that `origin` and `kind` fit the stored log is not
+//! done here but when the log is opened.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use indelible_client::durable::{self, DurableError};
+use indelible_proto::checkpoint::Origin;
+use indelible_proto::sign::LogSigner;
+use serde::Deserialize;
+
+use crate::kind::LogKind;
+use crate::sequencer::CoreSettings;
+
+/// Name of the settings file in a log's directory.
+pub const CONFIG_FILE: &str = "log.toml";
+/// Name of the signing key's file, mode 0600.
+pub const KEY_FILE: &str = "log.key";
+/// Name of the file with the public key as a verifier key.
+pub const VERIFIER_KEY_FILE: &str = "log.vkey";
+/// Name of the policy file: this log, its witnesses and their quorum. The same file is what clients get.
+pub const POLICY_FILE: &str = "policy.txt";
+/// Name of the directory with everything the log stores.
+pub const DATA_DIR: &str = "data";
+
+/// Where `run` listens unless told otherwise.
+pub const DEFAULT_LISTEN: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7380);
+
+/// Largest settings file read, in bytes. The file `init` writes has under 5 KiB.
+const CONFIG_MAX_BYTES: usize = 64 * 1024;
+
+/// Why the settings can't be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// There is no such file.
+    #[error("{} is missing; `indelible-server init` makes a log", path.display())]
+    Missing {
+        /// The settings file.
+        path: PathBuf,
+    },
+    /// The file can't be read or is too large.
+    #[error("cannot read the settings")]
+    Read(#[source] DurableError),
+    /// The file is not UTF-8.
+    #[error("{} is not text in UTF-8", path.display())]
+    NotText {
+        /// The settings file.
+        path: PathBuf,
+    },
+    /// Not the TOML this log reads, for example an unknown key.
+    #[error("{} is not a valid settings file", path.display())]
+    Parse {
+        /// The settings file.
+        path: PathBuf,
+        /// Line, column and reason.
+        source: Box<toml::de::Error>,
+    },
+    /// A value that is well-formed but outside its range.
+    #[error("{key} is {got}, it must be {range}")]
+    Range {
+        /// Dotted name of the key.
+        key: &'static str,
+        /// The refused value.
+        got: u64,
+        /// The range in words.
+        range: &'static str,
+    },
+}
+
+impl ConfigError {
+    /// The stable name of this error.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Missing { .. } => "config-missing",
+            Self::Read(_) => "config-read",
+            Self::NotText { .. } => "config-not-utf8",
+            Self::Parse { .. } => "config-parse",
+            Self::Range { .. } => "config-range",
+        }
+    }
+}
+
+/// The settings file, as written.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The log's identity: first line of its checkpoints and name of its key. Fixed when the log was made.
+    pub origin: String,
+    /// What the log stores. Fixed when the log was made.
+    pub kind: LogKind,
+    /// Address and port to listen on.
+    #[serde(default = "default_listen")]
+    pub listen: SocketAddr,
+    /// Limits of submissions.
+    #[serde(default)]
+    pub submit: SubmitConfig,
+    /// Limits of connections.
+    #[serde(default)]
+    pub http: HttpConfig,
+    /// How cosignatures are collected.
+    #[serde(default)]
+    pub cosign: CosignConfig,
+}
+
+/// Limits of submissions.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SubmitConfig {
+    /// Seconds a submitter waits for the witnessed proof before it is told to ask again.
+    pub wait_s: u64,
+    /// Entries that may wait to be sequenced; more are answered 503.
+    pub queue_entries: NonZeroUsize,
+    /// Bytes of entries that may wait to be sequenced; more are answered 503.
+    pub queue_bytes: NonZeroUsize,
+    /// Entries that may be sequenced but not yet published; beyond it submissions are answered 503.
+    pub max_unpublished_entries: NonZeroU64,
+}
+
+/// Limits of connections.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HttpConfig {
+    /// Connections served at once; further ones wait unaccepted.
+    pub max_connections: NonZeroU32,
+    /// Seconds a client has to send a request's head; also how long an idle connection is kept.
+    pub header_timeout_s: NonZeroU64,
+    /// Seconds a client has to send a request's body.
+    pub body_timeout_s: NonZeroU64,
+    /// Seconds a client may take none of the answer before it is cut off.
+    pub write_timeout_s: NonZeroU64,
+    /// Seconds running requests get to end when the server is stopped.
+    pub drain_s: u64,
+}
+
+/// How cosignatures are collected.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CosignConfig {
+    /// Seconds a checkpoint is pinned while its quorum is missing, before a newer one takes its place.
+    pub deadline_s: NonZeroU64,
+    /// Seconds a witness has to answer one request.
+    pub request_timeout_s: NonZeroU64,
+    /// Seconds after which an unchanged tree is cosigned again.
+    pub refresh_interval_s: NonZeroU64,
+    /// Seconds between two requests to one witness, at least; 0 for no limit.
+    pub min_interval_s: u64,
+    /// The same for single witnesses, by the name the policy gives them.
+    pub witness_min_interval_s: BTreeMap<String, u64>,
+}
+
+impl Config {
+    /// Settings of a new log, with the defaults.
+    pub fn new(origin: String, kind: LogKind, listen: SocketAddr) -> Self {
+        Self {
+            origin,
+            kind,
+            listen,
+            submit: SubmitConfig::default(),
+            http: HttpConfig::default(),
+            cosign: CosignConfig::default(),
+        }
+    }
+
+    /// Reads `DIR/log.toml`.
+    pub fn load(dir: &Path) -> Result<Self, ConfigError> {
+        let path = dir.join(CONFIG_FILE);
+        let bytes = match durable::read(&path, CONFIG_MAX_BYTES) {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return Err(ConfigError::Missing { path }),
+            Err(source) => return Err(ConfigError::Read(source)),
+        };
+        let text = String::from_utf8(bytes).map_err(|_| ConfigError::NotText { path: path.clone() })?;
+        Self::parse(&text, &path)
+    }
+
+    /// Reads settings from `text`; `path` is named in errors.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let config: Self = toml::from_str(text)
+            .map_err(|source| ConfigError::Parse { path: path.to_owned(), source: Box::new(source) })?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// The settings file with every key and its meaning.
+    pub fn render(&self) -> String {
+        let mut text = format!(
+            r#"# Settings of one Indelible log. Durations are in seconds. Restart the server after a change.
+
+# The log's identity and what it stores ("records" or "raw"). Fixed when the log was made: never change them.
+origin = {origin}
+kind = {kind}
+
+# Address and port to listen on. Put a TLS-terminating proxy before it to serve the Internet.
+listen = {listen}
+
+[submit]
+# How long a submitter waits for its witnessed proof before it gets "202, ask again".
+wait_s = {wait_s}
+# Entries, and bytes of entries, that may wait to be sequenced. Beyond either: 503 with Retry-After.
+queue_entries = {queue_entries}
+queue_bytes = {queue_bytes}
+# Entries that may be sequenced but not yet published, for example while witnesses are down. Beyond it: 503.
+max_unpublished_entries = {max_unpublished_entries}
+
+[http]
+# Connections served at once. Further ones wait in the system's accept queue.
+max_connections = {max_connections}
+# How long a client may take to send a request's head, which is also how long an idle connection is kept.
+header_timeout_s = {header_timeout_s}
+# How long a client may take to send a request's body.
+body_timeout_s = {body_timeout_s}
+# How long a client may take none of an answer before the connection is cut.
+write_timeout_s = {write_timeout_s}
+# How long running requests may go on after the server was told to stop.
+drain_s = {drain_s}
+
+[cosign]
+# How long one checkpoint is offered to the witnesses while its quorum is missing, before a newer one is.
+deadline_s = {deadline_s}
+# How long a witness may take to answer one request.
+request_timeout_s = {request_timeout_s}
+# How often a tree that does not grow is cosigned again, so that clients see it is fresh.
+refresh_interval_s = {refresh_interval_s}
+# The least time between two requests to one witness. 0: no limit.
+min_interval_s = {min_interval_s}
+
+# The same for single witnesses with a quota of their own, by their names in policy.txt.
+[cosign.witness_min_interval_s]
+"#,
+            origin = toml::Value::from(self.origin.as_str()),
+            kind = toml::Value::from(self.kind.to_string()),
+            listen = toml::Value::from(self.listen.to_string()),
+            wait_s = self.submit.wait_s,
+            queue_entries = self.submit.queue_entries,
+            queue_bytes = self.submit.queue_bytes,
+            max_unpublished_entries = self.submit.max_unpublished_entries,
+            max_connections = self.http.max_connections,
+            header_timeout_s = self.http.header_timeout_s,
+            body_timeout_s = self.http.body_timeout_s,
+            write_timeout_s = self.http.write_timeout_s,
+            drain_s = self.http.drain_s,
+            deadline_s = self.cosign.deadline_s,
+            request_timeout_s = self.cosign.request_timeout_s,
+            refresh_interval_s = self.cosign.refresh_interval_s,
+            min_interval_s = self.cosign.min_interval_s,
+        );
+        for (name, seconds) in &self.cosign.witness_min_interval_s {
+            text.push_str(&format!("{} = {seconds}\n", toml::Value::from(name.as_str())));
+        }
+        text
+    }
+
+    /// What the sequencer of the log in `dir` needs to know.
+    pub fn core_settings(&self, dir: &Path, origin: Origin, signer: LogSigner) -> CoreSettings {
+        CoreSettings {
+            data_dir: dir.join(DATA_DIR),
+            origin,
+            kind: self.kind,
+            signer,
+            queue_entries: self.submit.queue_entries.get(),
+            queue_bytes: self.submit.queue_bytes.get(),
+        }
+    }
+
+    /// Waits beyond this make no sense for a server and could overflow a deadline.
+    fn check(&self) -> Result<(), ConfigError> {
+        const MAX_SECONDS: u64 = 7 * 24 * 3600;
+        let durations = [
+            ("submit.wait_s", self.submit.wait_s),
+            ("http.header_timeout_s", self.http.header_timeout_s.get()),
+            ("http.body_timeout_s", self.http.body_timeout_s.get()),
+            ("http.write_timeout_s", self.http.write_timeout_s.get()),
+            ("http.drain_s", self.http.drain_s),
+            ("cosign.deadline_s", self.cosign.deadline_s.get()),
+            ("cosign.request_timeout_s", self.cosign.request_timeout_s.get()),
+            ("cosign.refresh_interval_s", self.cosign.refresh_interval_s.get()),
+            ("cosign.min_interval_s", self.cosign.min_interval_s),
+        ];
+        let named = self.cosign.witness_min_interval_s.values();
+        let named = named.map(|seconds| ("cosign.witness_min_interval_s", *seconds));
+        match durations.into_iter().chain(named).find(|(_, seconds)| *seconds > MAX_SECONDS) {
+            Some((key, got)) => Err(ConfigError::Range { key, got, range: "at most 604800, one week" }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl CosignConfig {
+    /// The least time between two requests to the witness with this name in the policy.
+    pub fn min_interval(&self, witness: &str) -> Duration {
+        let seconds = self.witness_min_interval_s.get(witness).copied().unwrap_or(self.min_interval_s);
+        Duration::from_secs(seconds)
+    }
+}
+
+impl Default for SubmitConfig {
+    fn default() -> Self {
+        Self {
+            wait_s: 10,
+            queue_entries: nonzero_usize(16_384),
+            queue_bytes: nonzero_usize(64 * 1024 * 1024),
+            max_unpublished_entries: nonzero(1_000_000),
+        }
+    }
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self {
+            max_connections: NonZeroU32::new(4096).expect("invariant: not zero"),
+            header_timeout_s: nonzero(10),
+            body_timeout_s: nonzero(10),
+            write_timeout_s: nonzero(10),
+            drain_s: 5,
+        }
+    }
+}
+
+impl Default for CosignConfig {
+    fn default() -> Self {
+        Self {
+            deadline_s: nonzero(30),
+            request_timeout_s: nonzero(10),
+            refresh_interval_s: nonzero(600),
+            min_interval_s: 0,
+            witness_min_interval_s: BTreeMap::new(),
+        }
+    }
+}
+
+fn default_listen() -> SocketAddr {
+    DEFAULT_LISTEN
+}
+
+const fn nonzero(value: u64) -> NonZeroU64 {
+    NonZeroU64::new(value).expect("invariant: the defaults are not zero")
+}
+
+const fn nonzero_usize(value: usize) -> NonZeroUsize {
+    NonZeroUsize::new(value).expect("invariant: the defaults are not zero")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAMPLE: &str = include_str!("../../docs/config/log.toml");
+
+    fn parse(text: &str) -> Result<Config, ConfigError> {
+        Config::parse(text, Path::new(CONFIG_FILE))
+    }
+
+    fn sample() -> Config {
+        let mut config = Config::new("log.example/main".to_owned(), LogKind::Records, DEFAULT_LISTEN);
+        config.cosign.witness_min_interval_s.insert("witness.example/slow".to_owned(), 60);
+        config
+    }
+
+    #[test]
+    fn the_sample_file_is_what_init_writes_and_loads_as_the_defaults() {
+        assert_eq!(sample().render(), SAMPLE);
+        assert_eq!(parse(SAMPLE).unwrap(), sample());
+    }
+
+    #[test]
+    fn only_origin_and_kind_are_needed() {
+        let config = parse("origin = \"log.example/a\"\nkind = \"raw\"\n").unwrap();
+        assert_eq!(config, Config::new("log.example/a".to_owned(), LogKind::Raw, DEFAULT_LISTEN));
+        assert_eq!(parse("kind = \"raw\"\n").unwrap_err().code(), "config-parse");
+        assert_eq!(parse("origin = \"a\"\n").unwrap_err().code(), "config-parse");
+    }
+
+    #[test]
+    fn refuses_an_unknown_key_in_every_table() {
+        let tables = ["", "[submit]\n", "[http]\n", "[cosign]\n", "[tls]\n"];
+        for table in tables {
+            let text = format!("origin = \"a\"\nkind = \"raw\"\n{table}wait_seconds = 1\n");
+            assert_eq!(parse(&text).unwrap_err().code(), "config-parse", "{table:?}");
+        }
+    }
+
+    #[test]
+    fn refuses_a_zero_that_would_mean_never() {
+        for line in ["[submit]\nqueue_entries = 0", "[http]\nmax_connections = 0", "[cosign]\ndeadline_s = 0"]
+        {
+            let text = format!("origin = \"a\"\nkind = \"raw\"\n{line}\n");
+            assert_eq!(parse(&text).unwrap_err().code(), "config-parse", "{line:?}");
+        }
+        assert!(parse("origin = \"a\"\nkind = \"raw\"\n[submit]\nwait_s = 0\n").is_ok());
+    }
+
+    #[test]
+    fn refuses_a_wait_of_more_than_a_week() {
+        let text = |seconds: u64| format!("origin = \"a\"\nkind = \"raw\"\n[submit]\nwait_s = {seconds}\n");
+        assert!(parse(&text(604_800)).is_ok());
+        assert_eq!(parse(&text(604_801)).unwrap_err().code(), "config-range");
+        let named = "origin = \"a\"\nkind = \"raw\"\n[cosign.witness_min_interval_s]\nw = 604801\n";
+        assert_eq!(parse(named).unwrap_err().code(), "config-range");
+    }
+
+    #[test]
+    fn what_is_rendered_survives_awkward_names() {
+        let mut config = Config::new("a\"b\\c # ünï".to_owned(), LogKind::Raw, DEFAULT_LISTEN);
+        config.cosign.witness_min_interval_s.insert("w \"1\".2".to_owned(), 5);
+        assert_eq!(parse(&config.render()).unwrap(), config);
+    }
+
+    #[test]
+    fn a_witness_has_its_own_interval_or_the_common_one() {
+        let mut cosign = CosignConfig { min_interval_s: 3, ..CosignConfig::default() };
+        cosign.witness_min_interval_s.insert("w1".to_owned(), 60);
+        assert_eq!(cosign.min_interval("w1"), Duration::from_secs(60));
+        assert_eq!(cosign.min_interval("w2"), Duration::from_secs(3));
+    }
+}

@@ -1,0 +1,237 @@
+//! Every way a request can fail, and the one table that turns it into an answer.
+//!
+//! The body is an [`ApiError`]: a stable code for programs, and a message with the value, the limit and what to
+//! do next. Nothing of the server's inside is in it; that goes to the server's own log.
+
+use std::time::Duration;
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use indelible_proto::log_api::{AnswerError, ApiError, ChannelHeadAnswer, JSON_MEDIA_TYPE};
+use indelible_proto::proof::ProofError;
+use indelible_proto::record::{AdmissionError, ChannelName, ChannelState, RecordError};
+use indelible_proto::size::TreeSize;
+use indelible_proto::tile::TileError;
+
+use super::NEVER_CACHED;
+use crate::kind::LogKind;
+use crate::tree_reader::ReadError;
+
+/// What clients are told to wait when the log can't say better, in seconds.
+const RETRY_AFTER_S: u64 = 1;
+/// What clients are told to wait while witnesses are behind, in seconds.
+const BACKLOG_RETRY_AFTER_S: u64 = 10;
+
+/// Why a request is refused.
+#[derive(Debug)]
+pub enum Problem {
+    /// A path this log does not have.
+    UnknownPath,
+    /// A path it has, with another method.
+    Method,
+    /// A path below `/tile/` that names no tile.
+    TilePath(TileError),
+    /// A path below `/channel/` that names no channel.
+    ChannelPath(AnswerError),
+    /// A tile or bundle that is not in the tree, or not yet.
+    BeyondTree {
+        /// How many entries the newest signed tree has.
+        size: TreeSize,
+    },
+    /// A channel without a record.
+    UnknownChannel(ChannelName),
+    /// A path of the other kind of log.
+    OtherKind {
+        /// What this log stores.
+        kind: LogKind,
+    },
+    /// More bytes than the path takes.
+    BodyTooLong {
+        /// The limit in bytes.
+        max: usize,
+    },
+    /// The body did not arrive in time.
+    BodySlow {
+        /// How long it may take.
+        limit: Duration,
+    },
+    /// The body ended early or is not what HTTP makes of it.
+    BodyBroken,
+    /// Bytes that are no record.
+    Record(RecordError),
+    /// A record that may not follow what its channel has come to.
+    Refused {
+        /// The rule it breaks.
+        error: AdmissionError,
+        /// What the channel has come to; boxed because it is large and rarely there.
+        head: Option<Box<ChannelState>>,
+    },
+    /// Too much waits to be sequenced.
+    QueueFull {
+        /// When to ask again, in seconds.
+        retry_after_s: u64,
+    },
+    /// Too much is sequenced but not published.
+    Backlog {
+        /// How many entries are.
+        unpublished: u64,
+        /// How many may be.
+        max: u64,
+    },
+    /// The server is about to end.
+    Stopping,
+    /// The entry was taken, but whether it is in the log is not known.
+    OutcomeUnknown,
+    /// The stored tree can't be read.
+    Read(ReadError),
+    /// The log made a proof that its own policy refuses.
+    SelfCheck(ProofError),
+}
+
+/// What a problem is answered with.
+struct Answer {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    retry_after_s: Option<u64>,
+}
+
+impl Problem {
+    /// The table. No arm for "everything else": a new problem gets its line here.
+    fn answer(&self) -> Answer {
+        use StatusCode as Is;
+        let answer = |status, code, message: String| Answer { status, code, message, retry_after_s: None };
+        let later = |code, message: String, retry_after_s| Answer {
+            status: Is::SERVICE_UNAVAILABLE,
+            code,
+            message: format!("{message}; ask again in {retry_after_s} s"),
+            retry_after_s: Some(retry_after_s),
+        };
+        match self {
+            Self::UnknownPath => {
+                answer(Is::NOT_FOUND, "path-unknown", "there is no such path; GET / lists them".into())
+            }
+            Self::Method => answer(
+                Is::METHOD_NOT_ALLOWED,
+                "method-not-allowed",
+                "this path takes only the methods named in the Allow header".into(),
+            ),
+            Self::TilePath(error) => answer(
+                Is::BAD_REQUEST,
+                error.code(),
+                format!("{error}; paths are written as in c2sp.org/tlog-tiles"),
+            ),
+            Self::ChannelPath(error) => answer(
+                Is::BAD_REQUEST,
+                error.code(),
+                format!("{error}; the path is /channel/ and the channel's name, not percent-encoded"),
+            ),
+            Self::BeyondTree { size } => answer(
+                Is::NOT_FOUND,
+                "beyond-tree",
+                format!("not in the tree, whose newest signed size is {size}; take sizes from a checkpoint"),
+            ),
+            Self::UnknownChannel(name) => answer(
+                Is::NOT_FOUND,
+                "channel-unknown",
+                format!("channel {name} has no record; a channel record with seq 0 opens it"),
+            ),
+            Self::OtherKind { kind: LogKind::Records } => answer(
+                Is::NOT_FOUND,
+                "kind-records",
+                "this log takes records only; send them to POST /submit".into(),
+            ),
+            Self::OtherKind { kind: LogKind::Raw } => answer(
+                Is::NOT_FOUND,
+                "kind-raw",
+                "this log takes any bytes and knows no records; send entries to POST /add".into(),
+            ),
+            Self::BodyTooLong { max } => answer(
+                Is::PAYLOAD_TOO_LARGE,
+                "body-too-long",
+                format!("the body is longer than {max} bytes; log a digest of what is larger"),
+            ),
+            Self::BodySlow { limit } => answer(
+                Is::REQUEST_TIMEOUT,
+                "body-slow",
+                format!("the body did not arrive within {} s; send it again", limit.as_secs()),
+            ),
+            Self::BodyBroken => {
+                answer(Is::BAD_REQUEST, "body-broken", "the body ended early; send it again".into())
+            }
+            Self::Record(error) => answer(
+                Is::BAD_REQUEST,
+                error.code(),
+                format!("not a record: {error}; docs/records.md has the format"),
+            ),
+            Self::Refused { error, .. } if error.is_conflict() => answer(
+                Is::CONFLICT,
+                error.code(),
+                format!("{error}; make the record anew from the channel's head"),
+            ),
+            Self::Refused { error, .. } => answer(
+                Is::UNPROCESSABLE_ENTITY,
+                error.code(),
+                format!("{error}; the same record will be refused again"),
+            ),
+            Self::QueueFull { retry_after_s } => {
+                later("queue-full", "too many entries wait to be sequenced".into(), *retry_after_s)
+            }
+            Self::Backlog { unpublished, max } => later(
+                "unpublished-backlog",
+                format!("{unpublished} entries wait for witnesses, at most {max} may"),
+                BACKLOG_RETRY_AFTER_S,
+            ),
+            Self::Stopping => later("stopping", "the log is being stopped".into(), RETRY_AFTER_S),
+            Self::OutcomeUnknown => later(
+                "outcome-unknown",
+                "the entry was taken, but it is not known to be in the log: send the same bytes again".into(),
+                RETRY_AFTER_S,
+            ),
+            Self::Read(_) => answer(
+                Is::INTERNAL_SERVER_ERROR,
+                "storage-unreadable",
+                "the log could not read its own data; its operator has been told".into(),
+            ),
+            Self::SelfCheck(_) => answer(
+                Is::INTERNAL_SERVER_ERROR,
+                "self-check-failed",
+                "the log made a proof that its own policy refuses; its operator has been told".into(),
+            ),
+        }
+    }
+
+    /// What only the operator gets to see.
+    fn report(&self) {
+        match self {
+            Self::Read(error) => tracing::error!(code = error.code(), %error, "cannot read the stored tree"),
+            Self::SelfCheck(error) => {
+                tracing::error!(code = error.code(), %error, "a proof failed the check before it was sent");
+            }
+            _ => {}
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        self.report();
+        let answer = self.answer();
+        let mut error = ApiError::new(answer.code, &answer.message);
+        if let Self::Refused { error: refusal, head: Some(head) } = &self
+            && refusal.is_conflict()
+        {
+            error = error.with_head(ChannelHeadAnswer::of(head));
+        }
+        let media_type = (header::CONTENT_TYPE, HeaderValue::from_static(JSON_MEDIA_TYPE));
+        let headers = [media_type, NEVER_CACHED, super::ANY_SITE];
+        let mut response = (answer.status, headers, error.encode()).into_response();
+        if let Some(seconds) = answer.retry_after_s {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests;

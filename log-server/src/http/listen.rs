@@ -1,0 +1,171 @@
+//! Connections: how many, how long, and how they end.
+//!
+//! HTTP/1.1 only; TLS is a proxy's job. Each connection is bounded on every side: a request's head must arrive
+//! in time (which also ends idle connections), a client that takes none of its answer is cut off, and beyond
+//! the largest number of connections new ones wait unaccepted. How long a request's body may take is up to the
+//! handler that reads it.
+//!
+//! What HTTP allows a server to refuse or repair in the framing of messages is left to hyper: two different
+//! `Content-Length`s get 400; with `Transfer-Encoding` beside it `Content-Length` is ignored and the connection
+//! ends after the answer.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{Sleep, sleep, timeout};
+
+use crate::config::HttpConfig;
+
+/// How long to wait before accepting again when the system has no file descriptor left or the like.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The bounds of connections.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections served at once.
+    pub connections: usize,
+    /// For a request's head to arrive, counted from the end of the answer before it.
+    pub header: Duration,
+    /// For a client to take some of its answer.
+    pub write: Duration,
+    /// For running requests to end once the server is told to stop.
+    pub drain: Duration,
+}
+
+impl Limits {
+    /// The bounds the settings ask for.
+    pub fn new(config: &HttpConfig) -> Self {
+        Self {
+            connections: usize::try_from(config.max_connections.get()).unwrap_or(usize::MAX),
+            header: Duration::from_secs(config.header_timeout_s.get()),
+            write: Duration::from_secs(config.write_timeout_s.get()),
+            drain: Duration::from_secs(config.drain_s),
+        }
+    }
+}
+
+/// Serves `router` on `listener` until `stop` resolves, then lets running requests end within `limits.drain`
+/// and cuts off the rest.
+pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: impl Future<Output = ()>) {
+    let slots = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
+    let graceful = GracefulShutdown::new();
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(limits.header);
+
+    let mut connections = JoinSet::new();
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let slot = tokio::select! {
+            () = &mut stop => break,
+            slot = Arc::clone(&slots).acquire_owned() => slot.expect("invariant: the semaphore is never closed"),
+        };
+        let accepted = tokio::select! {
+            () = &mut stop => break,
+            accepted = listener.accept() => accepted,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        // Without it the last part of an answer may wait for an acknowledgement; failing costs only time.
+        let _ = stream.set_nodelay(true);
+        let io = TokioIo::new(CutStalledWrites::new(stream, limits.write));
+        let connection = http.serve_connection(io, TowerToHyperService::new(router.clone()));
+        let connection = graceful.watch(connection);
+        connections.spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "connection ended early");
+            }
+            drop(slot);
+        });
+        while connections.try_join_next().is_some() {}
+    }
+    drop(listener);
+    if timeout(limits.drain, graceful.shutdown()).await.is_err() {
+        tracing::warn!(connections = connections.len(), "cutting off requests that did not end in time");
+    }
+    connections.shutdown().await;
+}
+
+/// A socket that fails once nothing could be written to it for a while.
+struct CutStalledWrites {
+    stream: TcpStream,
+    limit: Duration,
+    stalled: Option<Pin<Box<Sleep>>>,
+}
+
+impl CutStalledWrites {
+    fn new(stream: TcpStream, limit: Duration) -> Self {
+        Self { stream, limit, stalled: None }
+    }
+
+    /// Passes a finished write on and turns a pending one into an error when the time is up.
+    fn watch<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let deadline = self.limit;
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(deadline)));
+        ready!(stalled.as_mut().poll(cx));
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes none of its answer")))
+    }
+}
+
+impl AsyncRead for CutStalledWrites {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for CutStalledWrites {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.watch(cx, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
+        self.watch(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,133 @@
+//! Taking entries in.
+//!
+//! `POST /submit` (records): the record is parsed strictly here, off the sequencer's thread; whether it may
+//! follow its channel is decided by the sequencer, in order. The answer is the complete proof once the record
+//! is published: index, inclusion proof and checkpoint from one snapshot of what is published, checked with the
+//! log's own policy before it is sent, as every receiver will check it. A record that was sequenced but not
+//! published in time gets 202; the same bytes sent again get the proof once there is one, for as long as the
+//! log exists.
+//!
+//! `POST /add` (raw): any bytes up to 65,535; the index once they are durable.
+//!
+//! A submitter that goes away changes nothing: what reached the sequencer is sequenced.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use indelible_proto::entry_bundle::Entry;
+use indelible_proto::hash::{Hash, leaf_hash};
+use indelible_proto::log_api::{
+    JSON_MEDIA_TYPE, MAX_RAW_BYTES, MAX_RECORD_BYTES, SequencedAnswer, TEXT_MEDIA_TYPE, encode_index,
+};
+use indelible_proto::proof::LogProof;
+use indelible_proto::record::SignedRecord;
+use indelible_proto::size::LeafIndex;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::error::Problem;
+use super::read::content_type;
+use super::{Log, NEVER_CACHED, body};
+use crate::blocking::blocking;
+use crate::kind::LogKind;
+use crate::publish::{Published, Standing};
+use crate::sequencer::{Outcome, Submission, SubmitError};
+
+/// How long a submission may take to be sequenced before its submitter is told to ask again. A healthy disk
+/// needs milliseconds; a full queue on a slow one, seconds.
+const SEQUENCING_WAIT: Duration = Duration::from_secs(30);
+
+pub(super) async fn submit(State(log): State<Arc<Log>>, body: Body) -> Result<Response, Problem> {
+    if log.kind != LogKind::Records {
+        return Err(Problem::OtherKind { kind: log.kind });
+    }
+    let deadline = Instant::now() + Duration::from_secs(log.submit.wait_s);
+    let bytes = body::read(body, MAX_RECORD_BYTES, log.body_timeout).await?;
+    let record = SignedRecord::parse(&bytes).map_err(Problem::Record)?;
+    let place = sequence(&log, Submission::Record(Box::new(record))).await?;
+    let Some(published) = log.published_with(place.index, deadline).await else {
+        let answer = SequencedAnswer { index: place.index }.encode();
+        let headers = [content_type(JSON_MEDIA_TYPE), NEVER_CACHED];
+        return Ok((StatusCode::ACCEPTED, headers, answer).into_response());
+    };
+    let proof = blocking(move || log.prove(&published, place, bytes)).await?;
+    Ok(([content_type(TEXT_MEDIA_TYPE), NEVER_CACHED], proof).into_response())
+}
+
+pub(super) async fn add(State(log): State<Arc<Log>>, body: Body) -> Result<Response, Problem> {
+    if log.kind != LogKind::Raw {
+        return Err(Problem::OtherKind { kind: log.kind });
+    }
+    let bytes = body::read(body, MAX_RAW_BYTES, log.body_timeout).await?;
+    let entry = Entry::new(bytes).map_err(|_| Problem::BodyTooLong { max: MAX_RAW_BYTES })?;
+    let place = sequence(&log, Submission::Raw(entry)).await?;
+    Ok(([content_type(TEXT_MEDIA_TYPE), NEVER_CACHED], encode_index(place.index)).into_response())
+}
+
+/// Where an entry is in the log.
+#[derive(Clone, Copy)]
+struct Place {
+    index: LeafIndex,
+    /// Of the entry that is there. A record that is logged already may have been submitted again under other
+    /// signatures.
+    leaf_hash: Hash,
+}
+
+async fn sequence(log: &Log, submission: Submission) -> Result<Place, Problem> {
+    log.check_backlog()?;
+    let outcome = log.sequencer.submit(submission).map_err(|error| match error {
+        SubmitError::Full { retry_after_s } => Problem::QueueFull { retry_after_s },
+        SubmitError::Stopped => Problem::Stopping,
+        SubmitError::OtherKind { kind } => Problem::OtherKind { kind },
+    })?;
+    match timeout(SEQUENCING_WAIT, outcome).await {
+        Ok(Ok(Outcome::Sequenced { index, leaf_hash, .. })) => Ok(Place { index, leaf_hash }),
+        Ok(Ok(Outcome::Refused { error, head })) => Err(Problem::Refused { error, head }),
+        // Failed to become durable, or the sequencer ended, or it takes too long: in none of these cases
+        // is it known whether the entry will be found in the log.
+        Ok(Ok(Outcome::Failed) | Err(_)) | Err(_) => Err(Problem::OutcomeUnknown),
+    }
+}
+
+impl Log {
+    /// Refuses more entries while too many wait for witnesses.
+    fn check_backlog(&self) -> Result<(), Problem> {
+        let signed = self.sequencer.tree().signed_size().get();
+        let published = self.published.borrow().head().size.get();
+        let (unpublished, max) =
+            (signed.saturating_sub(published), self.submit.max_unpublished_entries.get());
+        if unpublished >= max { Err(Problem::Backlog { unpublished, max }) } else { Ok(()) }
+    }
+
+    /// What is published once it proves the entry at `index`; `None` if that is not before `deadline`.
+    async fn published_with(&self, index: LeafIndex, deadline: Instant) -> Option<Arc<Published>> {
+        let mut published = self.published.clone();
+        let proves = |published: &Arc<Published>| {
+            published.standing() == Standing::Witnessed && published.head().size.contains(index)
+        };
+        match timeout_at(deadline, published.wait_for(proves)).await {
+            Ok(Ok(published)) => Some(Arc::clone(&published)),
+            Ok(Err(_)) | Err(_) => None,
+        }
+    }
+
+    /// The proof that a submitted entry is in the published tree, checked. Blocking.
+    fn prove(&self, published: &Published, place: Place, submitted: Vec<u8>) -> Result<Vec<u8>, Problem> {
+        let tree = self.sequencer.tree();
+        let entry = if leaf_hash(&submitted) == place.leaf_hash {
+            submitted
+        } else {
+            let stored = tree.entry(place.index).map_err(Problem::Read)?;
+            stored.ok_or(Problem::BeyondTree { size: published.head().size })?.into_bytes()
+        };
+        let inclusion = tree.inclusion(place.index, published.head().size).map_err(Problem::Read)?;
+        let leaf_hash = leaf_hash(&entry);
+        let proof = LogProof::new(Some(entry), place.index, inclusion, published.note().clone());
+        let proof = proof.map_err(Problem::SelfCheck)?;
+        proof.verify(&leaf_hash, &self.policy).map_err(Problem::SelfCheck)?;
+        Ok(proof.encode())
+    }
+}

@@ -1,0 +1,5 @@
+//! Whole logs over real sockets.
+
+mod raw;
+mod reading;
+mod records;

@@ -1,0 +1,125 @@
+//! The index's database: sled, with what it lacks around it.
+//!
+//! sled 0.34 says that a flush is durable when it is not, so its file is synced here. A process killed while
+//! it opened a database leaves a `snap.*.generating` file that the next opening takes for corruption, so
+//! such files are deleted first. It may also panic on damage; a panic counts as an error.
+
+use std::fs::File;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use bytes::BufMut as _;
+use indelible_proto::hash::Hash;
+use indelible_proto::wire::Reader;
+
+use crate::journal::Identity;
+use crate::storage::disk::{self, DiskError};
+
+/// Most keys in one batch: sled needs 945 MB for 12 MB of data at 4,096.
+pub(super) const MAX_BATCH_KEYS: usize = 1_000;
+
+/// What sled keeps in memory, in bytes.
+const CACHE_BYTES: u64 = 64 * 1024 * 1024;
+/// Changes whenever an older index could be read wrongly.
+const VERSION: u8 = 1;
+/// The key of what the database says about itself; every other key is 32 bytes long.
+const STATUS_KEY: &[u8] = b"status";
+
+/// Why the database can't be used. It is deleted and made again.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// sled refused.
+    #[error("sled: {0}")]
+    Sled(#[from] sled::Error),
+    /// sled panicked.
+    #[error("sled panicked")]
+    Panic,
+    /// Its file can't be synced or a leftover not be deleted.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// A value that was not written by us.
+    #[error("a value of another length")]
+    Value,
+}
+
+/// An open database.
+#[derive(Debug)]
+pub(super) struct Store {
+    db: sled::Db,
+    file: File,
+    identity: Identity,
+}
+
+impl Store {
+    /// Opens the database in `dir`, or makes it.
+    pub(super) fn open(dir: &Path, identity: Identity) -> Result<Self, StoreError> {
+        for name in disk::list(dir)?.unwrap_or_default() {
+            if name.starts_with("snap.") && name.ends_with(".generating") {
+                disk::remove(&dir.join(name))?;
+            }
+        }
+        let config = sled::Config::new().path(dir).cache_capacity(CACHE_BYTES).flush_every_ms(None);
+        let db = guarded(|| config.open())?;
+        let file = File::open(dir.join("db")).map_err(sled::Error::Io)?;
+        Ok(Self { db, file, identity })
+    }
+
+    /// Up to which entry every key is there and durable; `None` if the database is new, of another log, or of
+    /// another version.
+    pub(super) fn watermark(&self) -> Result<Option<u64>, StoreError> {
+        let Some(status) = guarded(|| self.db.get(STATUS_KEY))? else {
+            return Ok(None);
+        };
+        let mut reader = Reader::new(&status);
+        let expected = self.status_prefix();
+        let same = reader.take(expected.len()).is_ok_and(|prefix| prefix == expected);
+        if same { reader.u64().map(Some).map_err(|_| StoreError::Value) } else { Ok(None) }
+    }
+
+    /// Notes that every key up to `watermark` is there. Makes the keys durable first, so that the note is
+    /// true whenever it is found.
+    pub(super) fn set_watermark(&self, watermark: u64) -> Result<(), StoreError> {
+        guarded(|| self.db.flush())?;
+        self.file.sync_data().map_err(sled::Error::Io)?;
+        let mut status = self.status_prefix();
+        status.put_u64(watermark);
+        guarded(|| self.db.insert(STATUS_KEY, status.as_slice()))?;
+        Ok(())
+    }
+
+    /// Adds keys with the indices of their entries, at most [`MAX_BATCH_KEYS`].
+    pub(super) fn insert(&self, keys: &[(Hash, u64)]) -> Result<(), StoreError> {
+        let mut batch = sled::Batch::default();
+        for (key, index) in keys {
+            batch.insert(key.as_bytes().as_slice(), index.to_be_bytes().as_slice());
+        }
+        guarded(|| self.db.apply_batch(batch))
+    }
+
+    /// The index under a key. It is a hint until the entry there was looked at.
+    pub(super) fn get(&self, key: &Hash) -> Result<Option<u64>, StoreError> {
+        let value = guarded(|| self.db.get(key.as_bytes()))?;
+        let index = value.map(|value| <[u8; 8]>::try_from(&*value).map(u64::from_be_bytes));
+        index.transpose().map_err(|_| StoreError::Value)
+    }
+
+    fn status_prefix(&self) -> Vec<u8> {
+        let mut prefix = vec![VERSION, self.identity.kind.as_byte()];
+        prefix.put_slice(self.identity.origin_hash.as_bytes());
+        prefix
+    }
+}
+
+/// Deletes the database in `dir`.
+pub(super) fn delete(dir: &Path) -> Result<(), StoreError> {
+    match std::fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(sled::Error::Io(error).into()),
+        _ => Ok(()),
+    }
+}
+
+fn guarded<T>(call: impl FnOnce() -> sled::Result<T>) -> Result<T, StoreError> {
+    catch_unwind(AssertUnwindSafe(call)).map_err(|_| StoreError::Panic)?.map_err(StoreError::Sled)
+}

@@ -1,0 +1,251 @@
+//! Making a new log.
+//!
+//! [`init`] writes, in this order, into a directory that has none of it: the signing key (mode 0600), its
+//! verifier key, the policy, the data directory with the signed checkpoint of the empty log, that checkpoint
+//! as the published one, and last the settings, without which `run` refuses to start. It never overwrites and
+//! never deletes: what a failed attempt leaves behind is refused by the next one.
+
+use std::fmt::Write as _;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use axum::http::Uri;
+use indelible_client::durable::{self, Access, DurableError};
+use indelible_client::keys::{self, KeyFileError};
+use indelible_proto::checkpoint::{Checkpoint, CheckpointError, Origin};
+use indelible_proto::note::{KeyError, KeyKind, KeyName, NoteError, SignedNote, VerifierKey};
+use indelible_proto::policy::{Policy, PolicyFileError};
+use indelible_proto::sign::{LogSigner, Signer as _};
+use indelible_proto::tree::TreeHead;
+use zeroize::Zeroizing;
+
+use crate::config::{CONFIG_FILE, Config, DATA_DIR, KEY_FILE, POLICY_FILE, VERIFIER_KEY_FILE};
+use crate::kind::LogKind;
+use crate::publish::CHECKPOINT_FILE;
+use crate::sequencer::{self, OpenError};
+
+/// The group that holds all witnesses in the policies written here.
+const WITNESS_GROUP: &str = "all-witnesses";
+
+/// Why no log was made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InitError {
+    /// Something is in the place of a file of the new log. Nothing was changed.
+    #[error("{} exists already; nothing was changed: a log is made once, choose another directory", path.display())]
+    Exists {
+        /// What is in the way.
+        path: PathBuf,
+    },
+    /// The directory can't be looked into.
+    #[error("cannot look at {}", path.display())]
+    Look {
+        /// What was looked for.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The origin can't be a key's name.
+    #[error("the origin cannot be the name of a key")]
+    KeyName(#[source] KeyError),
+    /// Witnesses were named neither with an address nor ruled out.
+    #[error(
+        "no witnesses given: name them with --witness 'VKEY URL', or say --no-witnesses to make a log that \
+         readers must trust alone"
+    )]
+    NoWitnesses,
+    /// More witnesses must agree than there are, or none.
+    #[error("a quorum of {got} is impossible with {witnesses} witnesses, it must be from 1 to {witnesses}")]
+    Quorum {
+        /// The quorum asked for.
+        got: usize,
+        /// How many witnesses there are.
+        witnesses: usize,
+    },
+    /// The policy that would be written is refused, for example because two witnesses have one key.
+    #[error("the policy of the new log would be refused")]
+    Policy(#[source] PolicyFileError),
+    /// The system gives no randomness.
+    #[error("cannot make the signing key")]
+    Key(#[source] KeyFileError),
+    /// A file could not be written.
+    #[error("cannot write the new log")]
+    Write(#[source] DurableError),
+    /// The data directory could not be made.
+    #[error("cannot make the data directory")]
+    Create(#[source] OpenError),
+    /// The first checkpoint could not be made.
+    #[error("cannot make the first checkpoint")]
+    Checkpoint(#[source] CheckpointError),
+    /// The first checkpoint could not be signed.
+    #[error("cannot sign the first checkpoint")]
+    Note(#[source] NoteError),
+}
+
+/// Why a `--witness` argument was refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WitnessError {
+    /// Not two parts.
+    #[error("expected 'VKEY URL', a verifier key and an address parted by one space")]
+    Form,
+    /// The verifier key is refused.
+    #[error("the verifier key is refused: {0}")]
+    Key(#[source] KeyError),
+    /// The address is no URL this log can reach.
+    #[error("{got:?} is not an http:// or https:// address")]
+    Url {
+        /// The refused address.
+        got: String,
+    },
+}
+
+/// A witness of the new log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewWitness {
+    key: VerifierKey,
+    url: String,
+}
+
+impl NewWitness {
+    /// Reads `VKEY URL`: a verifier key of a cosigner, one space, and the witness's submission prefix.
+    pub fn parse(text: &str) -> Result<Self, WitnessError> {
+        let (key, url) = text.split_once(' ').ok_or(WitnessError::Form)?;
+        let key = VerifierKey::parse(key).map_err(WitnessError::Key)?;
+        match key.kind() {
+            KeyKind::Cosigner => Ok(Self { key, url: parse_url(url)? }),
+            got => Err(WitnessError::Key(KeyError::WrongKind { expected: KeyKind::Cosigner, got })),
+        }
+    }
+}
+
+/// An address as policies carry it: `http://` or `https://`, no spaces or control characters.
+pub fn parse_url(text: &str) -> Result<String, WitnessError> {
+    let refused = || WitnessError::Url { got: text.to_owned() };
+    let uri: Uri = text.parse().map_err(|_| refused())?;
+    match uri.scheme_str() {
+        Some("http" | "https") if uri.authority().is_some() && uri.query().is_none() => Ok(text.to_owned()),
+        _ => Err(refused()),
+    }
+}
+
+/// Whether and how a new log is witnessed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Witnessing {
+    /// `--no-witnesses`: published as soon as it is signed.
+    None,
+    /// Published once `quorum` of `witnesses` have cosigned; a majority if not said.
+    By {
+        /// The witnesses, at least one.
+        witnesses: Vec<NewWitness>,
+        /// How many of them are enough.
+        quorum: Option<usize>,
+    },
+}
+
+/// What `init` is told.
+#[derive(Clone, Debug)]
+pub struct NewLog {
+    /// The log's directory; made if it is missing, its parent must exist.
+    pub dir: PathBuf,
+    /// The log's identity.
+    pub origin: Origin,
+    /// What it stores.
+    pub kind: LogKind,
+    /// Where it will listen.
+    pub listen: SocketAddr,
+    /// Where clients reach it, if that differs from where it listens.
+    pub public_url: Option<String>,
+    /// Its witnesses.
+    pub witnessing: Witnessing,
+}
+
+/// Makes the log and returns its verifier key.
+pub fn init(new: &NewLog) -> Result<VerifierKey, InitError> {
+    let name = KeyName::parse(new.origin.as_str()).map_err(InitError::KeyName)?;
+    for file in [KEY_FILE, VERIFIER_KEY_FILE, POLICY_FILE, DATA_DIR, CONFIG_FILE] {
+        refuse_existing(&new.dir.join(file))?;
+    }
+    let key = keys::generate(KeyKind::Log, name).map_err(InitError::Key)?;
+    let policy = policy_text(new, key.verifier())?;
+    let config = Config::new(new.origin.as_str().to_owned(), new.kind, new.listen);
+
+    if !new.dir.is_dir() {
+        durable::create_dir(&new.dir).map_err(InitError::Write)?;
+    }
+    let create = |file: &str, bytes: &[u8], access: Access| {
+        durable::create_new(&new.dir.join(file), bytes, access).map_err(InitError::Write)
+    };
+    create(KEY_FILE, &Zeroizing::new([key.encode().as_bytes(), b"\n"].concat()), Access::Secret)?;
+    create(VERIFIER_KEY_FILE, format!("{}\n", key.verifier()).as_bytes(), Access::Public)?;
+    create(POLICY_FILE, policy.as_bytes(), Access::Public)?;
+
+    let verifier = key.verifier().clone();
+    let signer = LogSigner::new(key).map_err(InitError::KeyName)?;
+    let first = first_checkpoint(new.origin.clone(), &signer)?;
+    sequencer::create(&config.core_settings(&new.dir, new.origin.clone(), signer))
+        .map_err(InitError::Create)?;
+    create(&format!("{DATA_DIR}/{CHECKPOINT_FILE}"), &first.encode(), Access::Public)?;
+    create(CONFIG_FILE, config.render().as_bytes(), Access::Public)?;
+    Ok(verifier)
+}
+
+fn refuse_existing(path: &Path) -> Result<(), InitError> {
+    match path.symlink_metadata() {
+        Ok(_) => Err(InitError::Exists { path: path.to_owned() }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(InitError::Look { path: path.to_owned(), source }),
+    }
+}
+
+/// The checkpoint of the empty log. Signing is deterministic: it is the one the data directory holds, too.
+fn first_checkpoint(origin: Origin, signer: &LogSigner) -> Result<SignedNote, InitError> {
+    let checkpoint = Checkpoint::new(origin, TreeHead::empty()).map_err(InitError::Checkpoint)?;
+    let text = checkpoint.encode();
+    let signature = signer.sign(text.as_bytes());
+    SignedNote::new(text, vec![signature]).map_err(InitError::Note)
+}
+
+/// The policy of the new log, checked as every reader of it will.
+fn policy_text(new: &NewLog, key: &VerifierKey) -> Result<String, InitError> {
+    let mut text =
+        String::from("# This log, its witnesses, and how many of them must have seen a tree head.\n");
+    let mut line = |arguments: std::fmt::Arguments<'_>| {
+        writeln!(text, "{arguments}").expect("invariant: writing to a string does not fail");
+    };
+    match public_url(new) {
+        Some(url) => line(format_args!("log {key} {url}")),
+        None => line(format_args!("log {key}")),
+    }
+    match &new.witnessing {
+        Witnessing::None => line(format_args!("quorum none")),
+        Witnessing::By { witnesses, quorum } => {
+            if witnesses.is_empty() {
+                return Err(InitError::NoWitnesses);
+            }
+            let majority = witnesses.len() / 2 + 1;
+            let quorum = quorum.unwrap_or(majority);
+            if quorum == 0 || quorum > witnesses.len() {
+                return Err(InitError::Quorum { got: quorum, witnesses: witnesses.len() });
+            }
+            for NewWitness { key, url } in witnesses {
+                line(format_args!("witness {} {key} {url}", key.name()));
+            }
+            let names: Vec<&str> = witnesses.iter().map(|witness| witness.key.name().as_str()).collect();
+            line(format_args!("group {WITNESS_GROUP} {quorum} {}", names.join(" ")));
+            line(format_args!("quorum {WITNESS_GROUP}"));
+        }
+    }
+    Policy::parse(text.as_bytes()).map_err(InitError::Policy)?;
+    Ok(text)
+}
+
+/// Where clients reach the log; unknown if the port is chosen only when it listens.
+fn public_url(new: &NewLog) -> Option<String> {
+    let listening = || (new.listen.port() != 0).then(|| format!("http://{}", new.listen));
+    new.public_url.clone().or_else(listening)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,337 @@
+//! The journal: the only thing an acknowledgement rests on.
+//!
+//! A directory of segment files, each named after its generation in 16 lower-case hexadecimal digits. The
+//! generations that count are the longest run of consecutive ones that ends with the highest. Integers are
+//! big-endian; hashes are SHA-256.
+//!
+//! Segment header, 4,096 bytes, written and synced before the file gets its name:
+//!
+//! | offset | bytes | |
+//! |---|---|---|
+//! | 0 | 8 | `IjSegmnt` |
+//! | 8 | 4 | format version, 1 |
+//! | 12 | 1 | kind of log: 1 records, 2 raw |
+//! | 13 | 3 | zero |
+//! | 16 | 8 | generation |
+//! | 24 | 8 | capacity: length of the file in bytes; all of it is written when the file is made |
+//! | 32 | 8 | number of the first append in this segment |
+//! | 40 | 16 | mark: random bytes that every record of this segment carries |
+//! | 56 | 32 | hash of the log's origin |
+//! | 88 | 32 | hash of the last record before this segment, zeros if there is none |
+//! | 120 | 3,944 | zero |
+//! | 4,064 | 32 | hash of everything above |
+//!
+//! Then records, each at a multiple of 8 bytes:
+//!
+//! | offset | bytes | |
+//! |---|---|---|
+//! | 0 | 32 | hash of the rest of the record without its padding |
+//! | 32 | 16 | the segment's mark |
+//! | 48 | 1 | kind: 1 batch, 2 signed checkpoint |
+//! | 49 | 1 | position of the record within its append, from 0 |
+//! | 50 | 1 | how many records the append has |
+//! | 51 | 1 | zero |
+//! | 52 | 4 | length of the payload in bytes |
+//! | 56 | 8 | number of the append, from 0, one more than that of the append before |
+//! | 64 | 32 | hash of the record before, which chains them over segments |
+//! | 96 | | payload, then zeros up to a multiple of 8 |
+//!
+//! Payload of a batch: index of its first entry (8), tree size after it (8), root after it (32), then its
+//! entries as in an entry bundle. Payload of a signed checkpoint: the signed note.
+//!
+//! **An append is the unit of durability**: its records are written with one call and synced with one
+//! `fdatasync` before anything else is written. So only the last append can be torn, and it was never
+//! acknowledged. [`Journal::open`] cuts an unreadable append at the end if no record of a later append
+//! follows it; anything else that is not as written refuses to open. What it can't tell from a torn append
+//! is damage done later to the last append alone; that shows where something else knows a later tree (the
+//! `heads` snapshot, the published checkpoint).
+//!
+//! After a failed write or sync the journal takes no more appends: it is unknown what a restart will find.
+//! Opening writes the last append once more and syncs it, because the process before may have ended between
+//! its write and its sync, or after a failed sync that left the bytes in memory and not on disk.
+//!
+//! Not checked here: that the entries lead to the recorded roots, and that the checkpoints are validly
+//! signed. Whoever replays the journal does.
+
+mod error;
+mod open;
+mod record;
+mod scan;
+mod segment;
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use indelible_proto::hash::Hash;
+use indelible_proto::size::{LeafIndex, TreeSize};
+
+use crate::kind::LogKind;
+use crate::storage::disk::{self, LogFile};
+pub use error::{Damage, JournalError};
+use record::{Mark, Place};
+pub use record::{Batch, Payload};
+use scan::Scanner;
+use segment::{Header, SEGMENT_HEADER_BYTES};
+
+/// Length of a segment in bytes unless told otherwise. A larger append gets a larger segment of its own.
+pub const DEFAULT_SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
+
+/// How many segments that are no longer needed are kept to be written over instead of making new ones.
+const MAX_SPARES: usize = 4;
+
+/// Whose journal it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// SHA-256 of the log's origin.
+    pub origin_hash: Hash,
+    /// What the log stores.
+    pub kind: LogKind,
+}
+
+/// An open journal that can be appended to. The caller makes sure that there is only one.
+#[derive(Debug)]
+pub struct Journal {
+    dir: PathBuf,
+    identity: Identity,
+    segment_bytes: u64,
+    /// Oldest first; the last one is written to.
+    segments: VecDeque<Segment>,
+    active: Active,
+    tip: Tip,
+    /// Files of segments that are no longer needed.
+    spares: Vec<PathBuf>,
+    buffer: Vec<u8>,
+    poisoned: bool,
+}
+
+/// A segment as the journal remembers it.
+#[derive(Debug)]
+struct Segment {
+    path: PathBuf,
+    /// Index of its first batch's first entry; `None` if it has no batch.
+    first: Option<LeafIndex>,
+    /// How many appends it has.
+    appends: u64,
+}
+
+/// The segment that is written to.
+#[derive(Debug)]
+struct Active {
+    file: LogFile,
+    generation: u64,
+    capacity: u64,
+    mark: Mark,
+    /// Where the next append goes.
+    end: u64,
+}
+
+/// Where the journal ends.
+#[derive(Clone, Copy, Debug)]
+struct Tip {
+    /// Number of the next append.
+    append: u64,
+    /// Hash of the last record.
+    previous: Hash,
+    /// Tree size after the last batch.
+    size: TreeSize,
+}
+
+impl Journal {
+    /// Makes the directory `dir` with one segment that has the signed checkpoint of the empty tree.
+    ///
+    /// # Errors
+    /// [`JournalError::Disk`] if `dir` exists or can't be written.
+    pub fn create(dir: &Path, identity: Identity, segment_bytes: u64, note: Bytes) -> Result<(), JournalError> {
+        disk::create_dir(dir)?;
+        let tip = Tip { append: 0, previous: Hash::from_bytes([0; Hash::LEN]), size: TreeSize::ZERO };
+        let active = Active::start(dir, identity, 0, segment_bytes, tip, None)?;
+        let segments = VecDeque::from([Segment { path: segment::path(dir, 0), first: None, appends: 0 }]);
+        Self::assemble(dir, identity, segment_bytes, segments, active, tip).append(&[Payload::Checkpoint(note)])
+    }
+
+    /// Opens the journal in `dir`: checks every record, cuts a torn append at the end, and makes sure that
+    /// what is left is on disk.
+    ///
+    /// # Errors
+    /// [`JournalError::Damaged`] with file and offset for anything but a torn append at the end;
+    /// [`JournalError::OtherOrigin`] and [`JournalError::OtherKind`] for another log's journal.
+    pub fn open(dir: &Path, identity: Identity, segment_bytes: u64) -> Result<Self, JournalError> {
+        let (segments, active, tip) = open::open(dir, identity)?;
+        Ok(Self::assemble(dir, identity, segment_bytes, segments, active, tip))
+    }
+
+    fn assemble(
+        dir: &Path,
+        identity: Identity,
+        segment_bytes: u64,
+        segments: VecDeque<Segment>,
+        active: Active,
+        tip: Tip,
+    ) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            identity,
+            segment_bytes,
+            segments,
+            active,
+            tip,
+            spares: Vec::new(),
+            buffer: Vec::new(),
+            poisoned: false,
+        }
+    }
+
+    /// Index of the oldest entry the journal has, or where its first will go.
+    pub fn first(&self) -> LeafIndex {
+        let first = self.segments.iter().find_map(|segment| segment.first);
+        first.unwrap_or(self.tip.size.next_index())
+    }
+
+    /// Tree size after the last batch.
+    pub fn size(&self) -> TreeSize {
+        self.tip.size
+    }
+
+    /// Hands every append to `visit`, oldest first, as opened: not what was appended since.
+    ///
+    /// # Errors
+    /// Those of `visit`, and [`JournalError`] if a segment can't be read again.
+    pub fn replay<E: From<JournalError>>(
+        &self,
+        mut visit: impl FnMut(Vec<Payload>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        for segment in &self.segments {
+            let (header, bytes) = open::read_segment(&segment.path)?;
+            let mut scanner = Scanner::new(&header, bytes);
+            for _ in 0..segment.appends {
+                let append = scanner.next().map_err(|damage| open::damaged(&segment.path, damage))?;
+                let unreadable = || open::damaged(&segment.path, (scanner.at, Damage::Unreadable));
+                visit(append.ok_or_else(unreadable)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends the payloads as one unit; on disk when the call returns.
+    ///
+    /// # Errors
+    /// After any error it is unknown whether a restart will find the append, and every later call is
+    /// [`JournalError::Poisoned`].
+    pub fn append(&mut self, payloads: &[Payload]) -> Result<(), JournalError> {
+        if self.poisoned {
+            return Err(JournalError::Poisoned);
+        }
+        self.poisoned = true;
+        self.write(payloads)?;
+        self.poisoned = false;
+        Ok(())
+    }
+
+    fn write(&mut self, payloads: &[Payload]) -> Result<(), JournalError> {
+        let bytes = record::encoded_bytes(payloads) as u64;
+        if self.active.end + bytes > self.active.capacity {
+            self.start_next_segment(bytes)?;
+        }
+        let parts = u8::try_from(payloads.len()).expect("invariant: an append has few records");
+        let mut tip = Tip { append: self.tip.append + 1, ..self.tip };
+        self.buffer.clear();
+        for (part, payload) in (0..parts).zip(payloads) {
+            let place = Place { append: self.tip.append, part, parts };
+            tip.previous =
+                record::encode(&mut self.buffer, &self.active.mark, place, &tip.previous, payload);
+        }
+        self.active.file.write_at(&self.buffer, self.active.end)?;
+        self.active.file.sync()?;
+        let segment = self.segments.back_mut().expect("invariant: a journal has a segment");
+        for payload in payloads {
+            if let Payload::Batch(batch) = payload {
+                segment.first.get_or_insert(batch.first);
+                tip.size = batch.head.size;
+            }
+        }
+        segment.appends += 1;
+        self.active.end += self.buffer.len() as u64;
+        self.tip = tip;
+        Ok(())
+    }
+
+    fn start_next_segment(&mut self, append_bytes: u64) -> Result<(), JournalError> {
+        let needed = SEGMENT_HEADER_BYTES as u64 + append_bytes;
+        let capacity = self.segment_bytes.max(needed);
+        let spare = if capacity == self.segment_bytes { self.spares.pop() } else { None };
+        let generation = self.active.generation + 1;
+        self.active = Active::start(&self.dir, self.identity, generation, capacity, self.tip, spare)?;
+        let path = segment::path(&self.dir, generation);
+        self.segments.push_back(Segment { path, first: None, appends: 0 });
+        Ok(())
+    }
+
+    /// Gives up the segments that have only entries before `integrated`, which are durable elsewhere. The
+    /// last append is always kept.
+    ///
+    /// # Errors
+    /// [`JournalError::Disk`]; the journal is whole and can still be appended to.
+    pub fn trim(&mut self, integrated: TreeSize) -> Result<(), JournalError> {
+        let mut changed = false;
+        while let [_, next, ..] = self.segments.make_contiguous()
+            && next.appends > 0
+            && next.first.is_some_and(|first| first.get() <= integrated.get())
+        {
+            let segment = self.segments.pop_front().expect("invariant: there are two segments at least");
+            self.retire(&segment)?;
+            changed = true;
+        }
+        // The names go before anything is written into the files under their new ones.
+        if changed {
+            disk::sync_dir(&self.dir)?;
+        }
+        Ok(())
+    }
+
+    fn retire(&mut self, segment: &Segment) -> Result<(), JournalError> {
+        let reusable = disk::len(&segment.path)? == self.segment_bytes;
+        if !reusable || self.spares.len() >= MAX_SPARES {
+            return Ok(disk::remove(&segment.path)?);
+        }
+        let name = segment.path.file_name().unwrap_or_default().to_string_lossy();
+        let spare = self.dir.join(format!(".{name}{TEMPORARY_SUFFIX}"));
+        disk::rename_unsynced(&segment.path, &spare)?;
+        self.spares.push(spare);
+        Ok(())
+    }
+}
+
+impl Active {
+    /// Makes the segment's file, from `spare` if there is one. A crash before it has its name leaves a
+    /// temporary file, which the next opening deletes.
+    fn start(
+        dir: &Path,
+        identity: Identity,
+        generation: u64,
+        capacity: u64,
+        tip: Tip,
+        spare: Option<PathBuf>,
+    ) -> Result<Self, JournalError> {
+        let mut mark = Mark::default();
+        getrandom::fill(&mut mark).map_err(|_| JournalError::Random)?;
+        let (first_append, previous) = (tip.append, tip.previous);
+        let header = Header { identity, generation, capacity, first_append, mark, previous }.encode();
+        let path = segment::path(dir, generation);
+        match spare {
+            Some(spare) => disk::recycle(&path, &spare, &header)?,
+            None => {
+                let temporary = dir.join(format!(".{generation:016x}{TEMPORARY_SUFFIX}"));
+                disk::create_filled(&path, &temporary, &header, capacity)?;
+            }
+        }
+        let file = LogFile::open(&path)?;
+        Ok(Self { file, generation, capacity, mark, end: SEGMENT_HEADER_BYTES as u64 })
+    }
+}
+
+/// Ends the names of files that are no segments yet or no longer.
+const TEMPORARY_SUFFIX: &str = ".tmp";
+
+#[cfg(test)]
+mod tests;

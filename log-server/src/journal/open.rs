@@ -1,0 +1,149 @@
+//! Opening a journal: which segments count, whether their records follow one another, where they end.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use indelible_proto::size::{LeafIndex, TreeSize};
+
+use super::record::Payload;
+use super::scan::{DamageAt, Scanner, Tail};
+use super::segment::{self, Header};
+use super::{Active, Damage, Identity, JournalError, Segment, TEMPORARY_SUFFIX, Tip};
+use crate::storage::disk::{self, LogFile};
+
+/// Reads and checks every segment, oldest first, and settles the end of the last one.
+pub(super) fn open(
+    dir: &Path,
+    identity: Identity,
+) -> Result<(VecDeque<Segment>, Active, Tip), JournalError> {
+    let mut segments = VecDeque::new();
+    let mut last: Option<Checked> = None;
+    for generation in consecutive_generations(dir)? {
+        let path = segment::path(dir, generation);
+        let checked = Checked::read(path, generation, identity, last.as_ref())?;
+        segments.push_back(checked.summary());
+        last = Some(checked);
+    }
+    let last = last.ok_or_else(|| JournalError::Missing { dir: dir.to_owned() })?;
+    let active = last.settle()?;
+    let tip = Tip {
+        append: last.scanner.append,
+        previous: last.scanner.previous,
+        size: last.size.unwrap_or(TreeSize::ZERO),
+    };
+    Ok((segments, active, tip))
+}
+
+/// The header and all bytes of a segment.
+pub(super) fn read_segment(path: &Path) -> Result<(Header, Bytes), JournalError> {
+    let bytes = Bytes::from(disk::read(path)?.unwrap_or_default());
+    let header = Header::parse(&bytes).map_err(|damage| damaged(path, (0, damage)))?;
+    Ok((header, bytes))
+}
+
+/// The error for damage in a segment.
+pub(super) fn damaged(path: &Path, (offset, damage): DamageAt) -> JournalError {
+    JournalError::Damaged { path: path.to_owned(), offset: offset as u64, damage }
+}
+
+/// The longest run of consecutive generations that ends with the highest, in order. Segments below a gap
+/// were given up while a crash kept one of them from being deleted. Deletes temporary files.
+fn consecutive_generations(dir: &Path) -> Result<Vec<u64>, JournalError> {
+    let names = disk::list(dir)?.ok_or_else(|| JournalError::Missing { dir: dir.to_owned() })?;
+    for name in names.iter().filter(|name| name.starts_with('.') && name.ends_with(TEMPORARY_SUFFIX)) {
+        disk::remove(&dir.join(name))?;
+    }
+    let mut generations: Vec<u64> = names.iter().filter_map(|name| segment::generation_of(name)).collect();
+    generations.sort_unstable();
+    let gap = generations.windows(2).rposition(|pair| pair[0].checked_add(1) != Some(pair[1]));
+    Ok(generations.split_off(gap.map_or(0, |at| at + 1)))
+}
+
+/// A segment whose records are all checked, and what they say in sum.
+struct Checked {
+    path: PathBuf,
+    header: Header,
+    bytes: Bytes,
+    /// Stands after the last complete append.
+    scanner: Scanner,
+    /// Where the last complete append of this segment is.
+    last_append: Range<usize>,
+    /// Index of the first entry in this segment.
+    first: Option<LeafIndex>,
+    /// Tree size after the last batch in this segment or before it.
+    size: Option<TreeSize>,
+}
+
+impl Checked {
+    fn read(
+        path: PathBuf,
+        generation: u64,
+        identity: Identity,
+        before: Option<&Self>,
+    ) -> Result<Self, JournalError> {
+        let (header, bytes) = read_segment(&path)?;
+        if header.generation != generation {
+            return Err(damaged(&path, (0, Damage::Name { generation: header.generation })));
+        }
+        if header.identity.origin_hash != identity.origin_hash {
+            return Err(JournalError::OtherOrigin { path });
+        }
+        if header.identity.kind != identity.kind {
+            return Err(JournalError::OtherKind { path, got: header.identity.kind, expected: identity.kind });
+        }
+        if let Some(before) = before
+            && (before.scanner.append, before.scanner.previous) != (header.first_append, header.previous)
+        {
+            return Err(damaged(&before.path, (before.scanner.at, Damage::Gap)));
+        }
+        let scanner = Scanner::new(&header, bytes.clone());
+        let last_append = scanner.at..scanner.at;
+        let size = before.and_then(|before| before.size);
+        let mut checked = Self { path, header, bytes, scanner, last_append, first: None, size };
+        checked.scan().map_err(|damage| damaged(&checked.path, damage))?;
+        Ok(checked)
+    }
+
+    fn scan(&mut self) -> Result<(), DamageAt> {
+        loop {
+            let start = self.scanner.at;
+            let Some(payloads) = self.scanner.next()? else {
+                return Ok(());
+            };
+            self.last_append = start..self.scanner.at;
+            for payload in payloads {
+                let Payload::Batch(batch) = payload else {
+                    continue;
+                };
+                if self.size.is_some_and(|size| size.next_index() != batch.first) {
+                    return Err((start, Damage::BatchOrder));
+                }
+                self.first.get_or_insert(batch.first);
+                self.size = Some(batch.head.size);
+            }
+        }
+    }
+
+    fn summary(&self) -> Segment {
+        let appends = self.scanner.append - self.header.first_append;
+        Segment { path: self.path.clone(), first: self.first, appends }
+    }
+
+    /// Makes this segment, the last one, ready to be written to: what is there is on disk, and nothing of a
+    /// torn append is left behind it.
+    fn settle(&self) -> Result<Active, JournalError> {
+        let tail = self.scanner.tail().map_err(|damage| damaged(&self.path, damage))?;
+        let file = LogFile::open(&self.path)?;
+        let append = self.bytes.get(self.last_append.clone()).unwrap_or_default();
+        file.write_at(append, self.last_append.start as u64)?;
+        let (end, length, capacity) = (self.scanner.at as u64, self.bytes.len() as u64, self.header.capacity);
+        match tail {
+            Tail::Torn => file.zero(end, capacity)?,
+            Tail::Clean => file.zero(length, capacity)?,
+        }
+        file.sync()?;
+        Ok(Active { file, generation: self.header.generation, capacity, mark: self.header.mark, end })
+    }
+}

@@ -1,0 +1,326 @@
+use std::fs;
+
+use indelible_proto::hash::sha256;
+use indelible_proto::tree::TreeHead;
+use tempfile::TempDir;
+
+use super::*;
+
+/// A segment with room for about six of the appends below.
+const SEGMENT: u64 = SEGMENT_HEADER_BYTES as u64 + 2048;
+
+fn identity() -> Identity {
+    Identity { origin_hash: sha256(b"example.com/log"), kind: LogKind::Raw }
+}
+
+/// A batch of one entry at `index`, and a checkpoint; of a length that needs padding.
+fn append_of(index: u64) -> Vec<Payload> {
+    let entry = format!("entry {index}, {}", "x".repeat(usize::try_from(index % 9).unwrap()));
+    let size = TreeSize::new(index + 1).unwrap();
+    let batch = Batch {
+        first: LeafIndex::new(index).unwrap(),
+        head: TreeHead { size, root: sha256(entry.as_bytes()) },
+        entries: Bytes::from(entry),
+    };
+    vec![Payload::Batch(batch), Payload::Checkpoint(Bytes::from(format!("checkpoint {}", index + 1)))]
+}
+
+fn first_append() -> Vec<Payload> {
+    vec![Payload::Checkpoint(Bytes::from_static(b"checkpoint 0"))]
+}
+
+fn create(dir: &Path) {
+    Journal::create(dir, identity(), SEGMENT, Bytes::from_static(b"checkpoint 0")).unwrap();
+}
+
+fn open(dir: &Path) -> Result<Journal, JournalError> {
+    Journal::open(dir, identity(), SEGMENT)
+}
+
+fn replayed(journal: &Journal) -> Vec<Vec<Payload>> {
+    let mut appends = Vec::new();
+    journal
+        .replay(|append| {
+            appends.push(append);
+            Ok::<_, JournalError>(())
+        })
+        .unwrap();
+    appends
+}
+
+/// A journal with `count` appends after the first; returns where in which segment each append ends.
+fn journal_of(dir: &Path, count: u64) -> Vec<(PathBuf, usize)> {
+    create(dir);
+    let mut journal = open(dir).unwrap();
+    let end = |journal: &Journal| {
+        (journal.segments.back().unwrap().path.clone(), usize::try_from(journal.active.end).unwrap())
+    };
+    let mut ends = vec![end(&journal)];
+    for index in 0..count {
+        journal.append(&append_of(index)).unwrap();
+        ends.push(end(&journal));
+    }
+    ends
+}
+
+fn expected(count: usize) -> Vec<Vec<Payload>> {
+    let later = (0..).map(append_of);
+    std::iter::once(first_append()).chain(later).take(count).collect()
+}
+
+fn copy(from: &Path) -> (TempDir, PathBuf) {
+    let temporary = TempDir::new().unwrap();
+    let to = temporary.path().join("journal");
+    fs::create_dir(&to).unwrap();
+    for name in disk::list(from).unwrap().unwrap() {
+        fs::copy(from.join(&name), to.join(&name)).unwrap();
+    }
+    (temporary, to)
+}
+
+#[test]
+fn gives_back_what_was_appended_over_many_segments() {
+    let temporary = TempDir::new().unwrap();
+    let dir = temporary.path().join("journal");
+    journal_of(&dir, 40);
+    let journal = open(&dir).unwrap();
+    assert!(journal.segments.len() > 4, "{:?}", journal.segments);
+    assert_eq!(replayed(&journal), expected(41));
+    assert_eq!((journal.first().get(), journal.size().get()), (0, 40));
+}
+
+#[test]
+fn an_append_larger_than_a_segment_gets_one_of_its_own() {
+    let temporary = TempDir::new().unwrap();
+    let dir = temporary.path().join("journal");
+    journal_of(&dir, 1);
+    let mut large = append_of(1);
+    large[1] = Payload::Checkpoint(Bytes::from(vec![7; 100_000]));
+    let mut journal = open(&dir).unwrap();
+    journal.append(&large).unwrap();
+    journal.append(&append_of(2)).unwrap();
+    let appends = replayed(&open(&dir).unwrap());
+    assert_eq!(appends[2..], [large, append_of(2)]);
+}
+
+/// Opens the journal, checks that it has exactly `count` appends, and that it can go on from there.
+fn assert_opens_with(dir: &Path, count: usize, what: &str) {
+    let mut journal = open(dir).unwrap_or_else(|error| panic!("{what}: {error}"));
+    assert_eq!(replayed(&journal), expected(count), "{what}");
+    journal.append(&append_of(count as u64 - 1)).unwrap();
+    drop(journal);
+    assert_eq!(replayed(&open(dir).unwrap()), expected(count + 1), "{what}, then one more");
+}
+
+#[test]
+fn a_tail_cut_at_any_byte_leaves_exactly_the_whole_appends() {
+    let temporary = TempDir::new().unwrap();
+    let dir = temporary.path().join("journal");
+    let ends = journal_of(&dir, 4);
+    let (last, end) = ends.last().unwrap().clone();
+    assert_eq!(ends[0].0, last, "all appends are in one segment");
+    let whole = fs::read(&last).unwrap();
+    for cut in SEGMENT_HEADER_BYTES..=end {
+        let mut zeroed = whole.clone();
+        zeroed[cut..].fill(0);
+        // An append whose missing bytes are zeros anyway is not cut at all.
+        let kept = ends.iter().filter(|(_, end)| zeroed[..*end] == whole[..*end]).count();
+        if kept == 0 {
+            continue;
+        }
+        for (content, how) in [(&zeroed[..], "zeroed"), (&whole[..cut], "truncated")] {
+            let kept = if how == "truncated" { ends.iter().filter(|(_, end)| *end <= cut).count() } else { kept };
+            if kept == 0 {
+                continue;
+            }
+            let (_temporary, dir) = copy(&dir);
+            fs::write(dir.join(last.file_name().unwrap()), content).unwrap();
+            assert_opens_with(&dir, kept, &format!("{how} from {cut}"));
+        }
+    }
+}
+
+#[test]
+fn a_last_append_whose_pages_came_in_any_order_is_cut() {
+    let temporary = TempDir::new().unwrap();
+    let dir = temporary.path().join("journal");
+    let ends = journal_of(&dir, 4);
+    let (last, end) = ends[4].clone();
+    let start = ends[3].1;
+    let whole = fs::read(&last).unwrap();
+    for hole in (start..end).step_by(16) {
+        let mut torn = whole.clone();
+        torn[hole..hole + 16].fill(0);
+        let (_temporary, dir) = copy(&dir);
+        fs::write(dir.join(last.file_name().unwrap()), &torn).unwrap();
+        // A hole in what is zero anyway tears nothing.
+        let kept = if torn == whole { 5 } else { 4 };
+        assert_opens_with(&dir, kept, &format!("hole at {hole}"));
+    }
+}
+
+#[test]
+fn refuses_a_flipped_byte_anywhere_before_the_last_append() {
+    let temporary = TempDir::new().unwrap();
+    let dir = temporary.path().join("journal");
+    let ends = journal_of(&dir, 12);
+    let mut start = 0;
+    let mut flips = 0;
+    for (at, (path, end)) in ends.iter().enumerate().take(ends.len() - 1) {
+        if at > 0 && ends[at - 1].0 != *path {
+            start = 0;
+        }
+        let whole = fs::read(path).unwrap();
+        // Of the header, which is hashed as a whole, every 50th byte.
+        let offsets = (start..*end).filter(|offset| *offset >= SEGMENT_HEADER_BYTES || offset % 50 == 0);
+        for offset in offsets {
+            let mut flipped = whole.clone();
+            flipped[offset] ^= 0x20;
+            let (_temporary, dir) = copy(&dir);
+            fs::write(dir.join(path.file_name().unwrap()), &flipped).unwrap();
+            let error = open(&dir).err().unwrap_or_else(|| panic!("byte {offset} of append {at} flipped"));
+            let JournalError::Damaged { offset: reported, .. } = error else {
+                panic!("byte {offset} of append {at} flipped: {error}");
+            };
+            assert!(reported <= offset as u64, "flip at {offset} reported at {reported}");
+            flips += 1;
+        }
+        start = *end;
+    }
+    assert!(flips > 3000, "{flips}");
+}
+
+#[test]
+fn an_entry_that_looks_like_a_later_record_is_no_proof_of_one() {
+    let temporary = TempDir::new().unwrap();
+    let dir = temporary.path().join("journal");
+    create(&dir);
+    let mut journal = open(&dir).unwrap();
+    // Everything right but the mark, which nobody outside can know.
+    let place = Place { append: 99, part: 0, parts: 1 };
+    let mut forged = vec![0; 80];
+    let note = Payload::Checkpoint(Bytes::from_static(b"forged"));
+    record::encode(&mut forged, &[0; 16], place, &journal.tip.previous, &note);
+    let Payload::Batch(mut batch) = append_of(0).remove(0) else { panic!() };
+    batch.entries = Bytes::from(forged);
+    let start = usize::try_from(journal.active.end).unwrap();
+    journal.append(&[Payload::Batch(batch)]).unwrap();
+    let path = journal.segments[0].path.clone();
+    drop(journal);
+    let mut torn = fs::read(&path).unwrap();
+    torn[start..start + 8].fill(0);
+    fs::write(&path, &torn).unwrap();
+    assert_opens_with(&dir, 1, "torn append with a forged record inside");
+}
+
+#[test]
+fn trimming_keeps_what_is_not_integrated_and_writes_over_old_segments() {
+    let temporary = TempDir::new().unwrap();
+    let dir = temporary.path().join("journal");
+    journal_of(&dir, 40);
+    let mut journal = open(&dir).unwrap();
+    journal.trim(TreeSize::new(20).unwrap()).unwrap();
+    let first = journal.first().get();
+    assert!((1..=20).contains(&first), "{first}");
+    assert_eq!(replayed(&journal), (first..40).map(append_of).collect::<Vec<_>>());
+    let spares = journal.spares.len();
+    assert!(spares > 1);
+    for index in 40..60 {
+        journal.append(&append_of(index)).unwrap();
+    }
+    assert!(journal.spares.len() < spares, "spares were used");
+    drop(journal);
+    let mut journal = open(&dir).unwrap();
+    assert_eq!(replayed(&journal), (first..60).map(append_of).collect::<Vec<_>>());
+    journal.trim(TreeSize::new(60).unwrap()).unwrap();
+    let rest = replayed(&journal);
+    assert_eq!(rest.last(), Some(&append_of(59)), "the last append is always kept");
+    assert!(rest.len() < 10);
+    drop(journal);
+    assert_eq!(replayed(&open(&dir).unwrap()), rest);
+}
+
+#[test]
+fn a_torn_append_in_a_recycled_segment_is_cut_before_the_old_records() {
+    let temporary = TempDir::new().unwrap();
+    let dir = temporary.path().join("journal");
+    journal_of(&dir, 40);
+    let mut journal = open(&dir).unwrap();
+    journal.trim(TreeSize::new(40).unwrap()).unwrap();
+    let generation = journal.active.generation;
+    let mut next = 40;
+    while journal.active.generation == generation {
+        journal.append(&append_of(next)).unwrap();
+        next += 1;
+    }
+    journal.append(&append_of(next)).unwrap();
+    let path = journal.segments.back().unwrap().path.clone();
+    let end = usize::try_from(journal.active.end).unwrap();
+    drop(journal);
+    let mut torn = fs::read(&path).unwrap();
+    assert!(torn[end..].iter().any(|byte| *byte != 0), "the segment has old records behind the new ones");
+    torn[end - 40] ^= 1;
+    fs::write(&path, &torn).unwrap();
+    let mut journal = open(&dir).unwrap();
+    assert_eq!(journal.size().get(), next);
+    journal.append(&append_of(next)).unwrap();
+    drop(journal);
+    assert_eq!(replayed(&open(&dir).unwrap()).last(), Some(&append_of(next)));
+}
+
+#[test]
+fn segments_below_a_missing_one_do_not_count() {
+    let temporary = TempDir::new().unwrap();
+    let dir = temporary.path().join("journal");
+    journal_of(&dir, 40);
+    fs::remove_file(segment::path(&dir, 2)).unwrap();
+    let journal = open(&dir).unwrap();
+    assert!(journal.first().get() > 10);
+    assert_eq!(replayed(&journal), (journal.first().get()..40).map(append_of).collect::<Vec<_>>());
+}
+
+#[test]
+fn refuses_a_segment_whose_end_is_missing_when_another_follows() {
+    let temporary = TempDir::new().unwrap();
+    let dir = temporary.path().join("journal");
+    journal_of(&dir, 20);
+    let path = segment::path(&dir, 1);
+    let content = fs::read(&path).unwrap();
+    let end = content.iter().rposition(|byte| *byte != 0).unwrap();
+    fs::write(&path, &content[..end - 200]).unwrap();
+    assert_eq!(open(&dir).map(|_| ()).unwrap_err().code(), "segment-gap");
+}
+
+#[test]
+fn refuses_the_journal_of_another_log() {
+    let temporary = TempDir::new().unwrap();
+    let dir = temporary.path().join("journal");
+    create(&dir);
+    let code = |identity| Journal::open(&dir, identity, SEGMENT).map(|_| ()).unwrap_err().code();
+    let identity = identity();
+    assert_eq!(code(Identity { origin_hash: sha256(b"other"), ..identity }), "journal-other-origin");
+    assert_eq!(code(Identity { kind: LogKind::Records, ..identity }), "journal-other-kind");
+    assert_eq!(open(temporary.path()).map(|_| ()).unwrap_err().code(), "journal-missing");
+    assert_eq!(open(&temporary.path().join("nowhere")).map(|_| ()).unwrap_err().code(), "journal-missing");
+}
+
+#[test]
+fn creating_refuses_an_existing_directory() {
+    let temporary = TempDir::new().unwrap();
+    let dir = temporary.path().join("journal");
+    create(&dir);
+    let again = Journal::create(&dir, identity(), SEGMENT, Bytes::new());
+    assert_eq!(again.unwrap_err().code(), "disk");
+}
+
+#[test]
+fn takes_nothing_more_after_a_failed_write() {
+    let temporary = TempDir::new().unwrap();
+    let dir = temporary.path().join("journal");
+    create(&dir);
+    let mut journal = open(&dir).unwrap();
+    fs::remove_dir_all(&dir).unwrap();
+    let large = Payload::Checkpoint(Bytes::from(vec![7; 100_000]));
+    assert_eq!(journal.append(&[large]).unwrap_err().code(), "disk");
+    assert_eq!(journal.append(&append_of(0)).unwrap_err().code(), "journal-poisoned");
+}

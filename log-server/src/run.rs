@@ -1,0 +1,330 @@
+//! Running a log: opening what `init` made, and holding its parts together until it is told to stop.
+//!
+//! Nothing is created here: a missing or damaged file ends the start with what to do about it. A log that was
+//! started signs nothing before its published checkpoint and what its witnesses hold were compared with its
+//! data.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use indelible_client::durable::{self, DurableError};
+use indelible_proto::checkpoint::{CheckpointError, Origin};
+use indelible_proto::note::KeyError;
+use indelible_proto::policy::{MAX_POLICY_BYTES, Policy, PolicyFileError};
+use indelible_proto::sign::{LogSigner, SecretKey, Signer as _};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::blocking::blocking;
+use crate::config::{Config, ConfigError, DATA_DIR, KEY_FILE, POLICY_FILE};
+use crate::cosign::{CosignError, Cosigner};
+use crate::http::{self, Log, listen};
+use crate::publish::{PublishError, Publisher};
+use crate::sequencer::{OpenError, Sequencer};
+
+/// Largest key file read, in bytes: a key's text with the longest name has under 600.
+const KEY_MAX_BYTES: usize = 4096;
+
+/// Why a log can't be run, or stopped running.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The settings can't be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The key or the policy can't be read.
+    #[error("cannot read a file of the log")]
+    Read(#[source] DurableError),
+    /// The policy is gone.
+    #[error("{} is missing; restore it, clients have copies", path.display())]
+    PolicyMissing {
+        /// The policy's file.
+        path: PathBuf,
+    },
+    /// The key's file holds no log's key.
+    #[error("{} is not the secret key of a log", path.display())]
+    Key {
+        /// The key's file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: KeyError,
+    },
+    /// The origin in the settings can't be one.
+    #[error("the origin in the settings is refused")]
+    Origin(#[source] CheckpointError),
+    /// The origin in the settings is not the key's name.
+    #[error(
+        "the settings say origin {:?} but the key is named {:?}; they were the same when the log was made",
+        origin,
+        key
+    )]
+    OriginMismatch {
+        /// The settings' origin.
+        origin: String,
+        /// The key's name.
+        key: String,
+    },
+    /// The policy is refused.
+    #[error("{} is refused", path.display())]
+    Policy {
+        /// The policy's file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: PolicyFileError,
+    },
+    /// The policy is not about this log alone.
+    #[error("{} must have exactly one log line, with this log's key {key}", path.display())]
+    PolicyLog {
+        /// The policy's file.
+        path: PathBuf,
+        /// The verifier key it must have.
+        key: String,
+    },
+    /// The stored log can't be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The published checkpoint can't be used.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// Cosigning can't go on.
+    #[error(transparent)]
+    Cosign(#[from] CosignError),
+    /// The address can't be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The sequencer ended by itself: a write failed, and what is on disk is unknown until the next start.
+    #[error("the log stopped taking entries: {reason}; check the disk, then start it again")]
+    StoreFailed {
+        /// What failed.
+        reason: String,
+    },
+    /// A part of the server ended although nobody told it to.
+    #[error("the {part} ended unexpectedly")]
+    PartEnded {
+        /// Which.
+        part: &'static str,
+    },
+}
+
+impl RunError {
+    /// The stable name of this error.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Config(error) => error.code(),
+            Self::Read(error) => error.code(),
+            Self::PolicyMissing { .. } => "policy-missing",
+            Self::Key { source, .. } => source.code(),
+            Self::Origin(error) => error.code(),
+            Self::OriginMismatch { .. } => "origin-mismatch",
+            Self::Policy { source, .. } => source.code(),
+            Self::PolicyLog { .. } => "policy-other-log",
+            Self::Open(error) => error.code(),
+            Self::Publish(error) => error.code(),
+            Self::Cosign(error) => error.code(),
+            Self::Listen { .. } => "cannot-listen",
+            Self::StoreFailed { .. } => "store-failed",
+            Self::PartEnded { .. } => "part-ended",
+        }
+    }
+
+    /// Whether the log refuses to sign, because it would sign a second history of itself.
+    pub fn refuses_to_sign(&self) -> bool {
+        match self {
+            Self::Open(error) => error.refuses_to_sign(),
+            Self::Publish(PublishError::History(error)) => error.refuses_to_sign(),
+            Self::Cosign(error) => error.refuses_to_sign(),
+            Self::Config(_)
+            | Self::Read(_)
+            | Self::PolicyMissing { .. }
+            | Self::Key { .. }
+            | Self::Origin(_)
+            | Self::OriginMismatch { .. }
+            | Self::Policy { .. }
+            | Self::PolicyLog { .. }
+            | Self::Publish(_)
+            | Self::Listen { .. }
+            | Self::StoreFailed { .. }
+            | Self::PartEnded { .. } => false,
+        }
+    }
+}
+
+/// What `init` wrote, read and checked against each other.
+#[derive(Debug)]
+struct Files {
+    config: Config,
+    origin: Origin,
+    signer: LogSigner,
+    policy: Policy,
+}
+
+impl Files {
+    fn load(dir: &Path) -> Result<Self, RunError> {
+        let config = Config::load(dir)?;
+        let origin = Origin::parse(&config.origin).map_err(RunError::Origin)?;
+        let signer = load_signer(dir.join(KEY_FILE))?;
+        let key = signer.verifier();
+        if key.name().as_str() != origin.as_str() {
+            let key = key.name().as_str().to_owned();
+            return Err(RunError::OriginMismatch { origin: config.origin, key });
+        }
+        let path = dir.join(POLICY_FILE);
+        let policy = match durable::read(&path, MAX_POLICY_BYTES) {
+            Ok(Some(bytes)) => Policy::parse(&bytes),
+            Ok(None) => return Err(RunError::PolicyMissing { path }),
+            Err(error) => return Err(RunError::Read(error)),
+        };
+        let policy = policy.map_err(|source| RunError::Policy { path: path.clone(), source })?;
+        match policy.logs() {
+            [log] if log.key == *key => {}
+            _ => return Err(RunError::PolicyLog { path, key: key.encode() }),
+        }
+        Ok(Self { config, origin, signer, policy })
+    }
+}
+
+fn load_signer(path: PathBuf) -> Result<LogSigner, RunError> {
+    let bytes = durable::read_secret(&path, KEY_MAX_BYTES).map_err(RunError::Read)?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| KeyError::Form);
+    text.and_then(|text| SecretKey::parse(text.strip_suffix('\n').unwrap_or(text)))
+        .and_then(LogSigner::new)
+        .map_err(|source| RunError::Key { path, source })
+}
+
+/// A running log.
+#[derive(Debug)]
+pub struct Running {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    ended: JoinHandle<Result<(), RunError>>,
+}
+
+impl Running {
+    /// Opens the log in `dir` and serves it on `listen`, or where its settings say. Requests are answered
+    /// when this returns.
+    pub async fn start(dir: &Path, listen: Option<SocketAddr>) -> Result<Self, RunError> {
+        let dir = dir.to_owned();
+        let (files, opened) = blocking(move || open(&dir)).await?;
+        let Opened { sequencer, publisher, policy } = opened;
+        let (signed, tree) = (sequencer.handle().signed(), sequencer.handle().tree());
+        let cosign = &files.config.cosign;
+        let mut cosigner = Cosigner::new(Arc::clone(&policy), Arc::clone(&publisher), signed, &tree, cosign)?;
+
+        let address = listen.unwrap_or(files.config.listen);
+        let bound = TcpListener::bind(address).await;
+        let listener = bound.map_err(|source| RunError::Listen { address, source })?;
+        let address = listener.local_addr().map_err(|source| RunError::Listen { address, source })?;
+        cosigner.compare_with_witnesses().await?;
+
+        let log = Log {
+            origin: files.origin,
+            key: files.signer.verifier().clone(),
+            kind: files.config.kind,
+            policy,
+            sequencer: sequencer.handle(),
+            published: publisher.subscribe(),
+            submit: files.config.submit,
+            body_timeout: Duration::from_secs(files.config.http.body_timeout_s.get()),
+        };
+        let (stop, stopped) = watch::channel(false);
+        let http = {
+            let (limits, stopped) = (listen::Limits::new(&files.config.http), stopped.clone());
+            let router = http::router(Arc::new(log));
+            async move { listen::serve(listener, router, limits, until_stopped(stopped)).await }
+        };
+        let ended = tokio::spawn(hold(sequencer, cosigner, http, stop.clone(), stopped));
+        Ok(Self { address, stop, ended })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Tells it to stop: running requests may end, then everything is closed.
+    pub fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// Waits until it has stopped, told to or by itself.
+    pub async fn ended(&mut self) -> Result<(), RunError> {
+        match (&mut self.ended).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(RunError::PartEnded { part: "server" }),
+        }
+    }
+}
+
+struct Opened {
+    sequencer: Sequencer,
+    publisher: Arc<Publisher>,
+    policy: Arc<Policy>,
+}
+
+fn open(dir: &Path) -> Result<(Files, Opened), RunError> {
+    let files = Files::load(dir)?;
+    let settings = files.config.core_settings(dir, files.origin.clone(), files.signer.clone());
+    let sequencer = Sequencer::open(settings)?;
+    let policy = Arc::new(files.policy.clone());
+    let head = sequencer.handle().signed().borrow().checkpoint.head();
+    let tree = sequencer.handle().tree();
+    let publisher = Publisher::open(&dir.join(DATA_DIR), Arc::clone(&policy), &head, tree)?;
+    Ok((files, Opened { sequencer, publisher: Arc::new(publisher), policy }))
+}
+
+/// Waits for the first part to end or for the stop, then ends the others: first the requests, which may still
+/// need the rest, last the sequencer.
+async fn hold(
+    sequencer: Sequencer,
+    cosigner: Cosigner,
+    http: impl Future<Output = ()> + Send + 'static,
+    stop: watch::Sender<bool>,
+    stopped: watch::Receiver<bool>,
+) -> Result<(), RunError> {
+    let asked = stopped.clone();
+    let mut http = tokio::spawn(http);
+    let mut cosign = tokio::spawn(cosigner.run());
+    let outcome = tokio::select! {
+        // In this order: when the sequencer fails, the others may end with it.
+        biased;
+        () = sequencer.failed() => {
+            let reason = sequencer.failure().map(ToString::to_string).unwrap_or_default();
+            Err(RunError::StoreFailed { reason })
+        }
+        () = until_stopped(stopped) => Ok(()),
+        ended = &mut cosign => match ended {
+            Ok(Err(error)) => Err(error.into()),
+            Ok(Ok(())) | Err(_) => Err(RunError::PartEnded { part: "collecting of cosignatures" }),
+        },
+        _ = &mut http => Err(RunError::PartEnded { part: "serving of requests" }),
+    };
+    // A part that ends because of the stop may be seen before the stop itself.
+    let outcome = match outcome {
+        Err(RunError::PartEnded { .. }) if *asked.borrow() => Ok(()),
+        outcome => outcome,
+    };
+    stop.send_replace(true);
+    if !http.is_finished() && http.await.is_err() {
+        tracing::error!("serving of requests failed while stopping");
+    }
+    cosign.abort();
+    blocking(move || sequencer.shutdown()).await;
+    outcome
+}
+
+async fn until_stopped(mut stopped: watch::Receiver<bool>) {
+    // An error means that nobody is left who could say stop: stop then, too.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+#[cfg(test)]
+mod tests;

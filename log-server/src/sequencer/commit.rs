@@ -1,0 +1,189 @@
+//! What the sequencer's thread owns, and the order in which a batch becomes part of the log:
+//!
+//! 1. the new head is signed
+//! 2. entries and signed checkpoint are appended to the journal, one write and one sync: now **sequenced**
+//! 3. full tiles and bundles are written, channels move: now **integrated** (recovery does the same)
+//! 4. readers see the new tree, the index takes the keys, whoever waits sees the signed head
+//!
+//! After an error in any of these nothing more is done with the log in this process.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use bytes::Bytes;
+use indelible_proto::checkpoint::Origin;
+use indelible_proto::sign::LogSigner;
+use indelible_proto::size::TreeSize;
+use indelible_proto::tree::TreeHead;
+use tokio::sync::watch;
+
+use super::checkpoint::SignedHead;
+use super::error::{SequencerError, SignError};
+use super::plan::{Plan, PlannedBatch, plan};
+use super::queue::{Outcome, Request};
+use super::settings::Tuning;
+use super::state::{Channels, Step};
+use super::sync::SyncPasses;
+use crate::index::Index;
+use crate::journal::{Batch, Journal, Payload};
+use crate::storage::DiskError;
+use crate::storage::heads::Heads;
+use crate::storage::tiles::TileFiles;
+use crate::tree_reader::{Edge, TreeReader};
+
+/// Entries in a full bundle.
+const BUNDLE: u64 = 256;
+/// At this many times [`Tuning::sync_bytes`] in the journal, sequencing waits for the sync pass.
+const MAX_SYNC_LAG: u64 = 4;
+
+/// The tree and the channels, and where the full parts of the tree go.
+#[derive(Debug)]
+pub(super) struct Integrated {
+    pub(super) files: TileFiles,
+    pub(super) edge: Edge,
+    pub(super) channels: Arc<RwLock<Channels>>,
+}
+
+impl Integrated {
+    /// Applies a step whose entries are in the journal.
+    pub(super) fn apply(&mut self, step: Step) -> Result<(), DiskError> {
+        for (id, entries) in &step.bundles {
+            self.files.put_bundle(*id, entries)?;
+        }
+        for (id, tile) in &step.tiles {
+            self.files.put_tile(*id, tile)?;
+        }
+        let size = step.edge.tiles.size();
+        self.channels.write().unwrap_or_else(PoisonError::into_inner).apply(step.moves, size);
+        self.edge = step.edge;
+        Ok(())
+    }
+}
+
+/// Everything the sequencer's thread owns.
+#[derive(Debug)]
+pub(super) struct Log {
+    pub(super) origin: Origin,
+    pub(super) signer: LogSigner,
+    pub(super) tuning: Tuning,
+    pub(super) journal: Journal,
+    pub(super) integrated: Integrated,
+    pub(super) reader: Arc<TreeReader>,
+    pub(super) index: Arc<Index>,
+    pub(super) signed: watch::Sender<Arc<SignedHead>>,
+    pub(super) passes: SyncPasses,
+    /// Up to which entry tiles and bundles are durable, or will be when the running pass is done.
+    pub(super) synced: TreeSize,
+    /// Bytes of entries that were journaled since that pass began.
+    pub(super) unsynced_bytes: u64,
+}
+
+impl Log {
+    /// Sequences requests and answers them.
+    pub(super) fn process(&mut self, requests: Vec<Request>) -> Result<(), SequencerError> {
+        let outcomes = self.sequence(&requests);
+        let (outcomes, result) = match outcomes {
+            Ok(outcomes) => (outcomes, Ok(())),
+            Err(error) => (Vec::new(), Err(error)),
+        };
+        // After an error nobody knows what a restart will find: everyone gets that answer.
+        let mut outcomes = outcomes.into_iter().chain(std::iter::repeat(Outcome::Failed));
+        for request in requests {
+            request.answer(&mut outcomes);
+        }
+        result
+    }
+
+    fn sequence(&mut self, requests: &[Request]) -> Result<Vec<Outcome>, SequencerError> {
+        self.take_finished_pass()?;
+        self.index.wait_for_room();
+        let candidates = || requests.iter().flat_map(Request::candidates);
+        let keys: Vec<_> = candidates().map(|candidate| candidate.key).collect();
+        let known = self.index.find(&keys)?;
+        let planned = {
+            let channels = self.integrated.channels.read().unwrap_or_else(PoisonError::into_inner);
+            plan(&self.integrated.edge, &channels, candidates().zip(known))
+        };
+        let Plan { outcomes, batch } = planned.map_err(SignError::from)?;
+        if let Some(batch) = batch {
+            self.commit(batch)?;
+            self.begin_pass_if_due()?;
+        }
+        Ok(outcomes)
+    }
+
+    fn commit(&mut self, batch: PlannedBatch) -> Result<(), SequencerError> {
+        let PlannedBatch { first, head, entries, keys, step } = batch;
+        let signed = SignedHead::sign(&self.origin, head, &self.signer)?;
+        self.unsynced_bytes += entries.len() as u64;
+        let note = Bytes::from(signed.note.encode());
+        self.journal
+            .append(&[Payload::Batch(Batch { first, head, entries }), Payload::Checkpoint(note)])?;
+        self.integrated.apply(step)?;
+        self.reader.show(self.integrated.edge.clone());
+        self.index.add(keys, head.size);
+        self.signed.send_replace(Arc::new(signed));
+        Ok(())
+    }
+
+    fn take_finished_pass(&mut self) -> Result<(), SequencerError> {
+        if let Some(durable) = self.passes.finished() {
+            self.journal.trim(durable?)?;
+        }
+        Ok(())
+    }
+
+    fn begin_pass_if_due(&mut self) -> Result<(), SequencerError> {
+        let full = self.full_bundles();
+        let bundles = (full - self.synced.get()) / BUNDLE;
+        let due = bundles >= self.tuning.sync_bundles
+            || (bundles > 0 && self.unsynced_bytes >= self.tuning.sync_bytes);
+        if !due {
+            return Ok(());
+        }
+        if self.passes.is_running() {
+            if self.unsynced_bytes < self.tuning.sync_bytes.saturating_mul(MAX_SYNC_LAG) {
+                return Ok(());
+            }
+            let durable = self.passes.wait()?;
+            self.journal.trim(durable)?;
+        }
+        self.begin_pass()
+    }
+
+    fn begin_pass(&mut self) -> Result<(), SequencerError> {
+        let heads = self.snapshot()?;
+        self.synced = heads.integrated.size;
+        self.unsynced_bytes = 0;
+        self.passes.begin(heads)
+    }
+
+    fn snapshot(&self) -> Result<Heads, SequencerError> {
+        let size = TreeSize::new(self.full_bundles()).unwrap_or(self.synced);
+        let channels = self.integrated.channels.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(Heads {
+            integrated: self.reader.head(size)?,
+            signed: self.head(),
+            channels: channels.at_last_full_bundle(),
+        })
+    }
+
+    /// The last pass, so that the next start has little to replay.
+    pub(super) fn finish(&mut self) -> Result<(), SequencerError> {
+        if self.passes.is_running() {
+            let durable = self.passes.wait()?;
+            self.journal.trim(durable)?;
+        }
+        self.begin_pass()?;
+        let durable = self.passes.wait()?;
+        Ok(self.journal.trim(durable)?)
+    }
+
+    fn head(&self) -> TreeHead {
+        self.integrated.edge.tiles.head()
+    }
+
+    /// How many entries are in full bundles.
+    fn full_bundles(&self) -> u64 {
+        self.integrated.edge.tiles.size().get() / BUNDLE * BUNDLE
+    }
+}

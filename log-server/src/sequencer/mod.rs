@@ -1,0 +1,319 @@
+//! The sequencer: one thread that owns the log and puts what is submitted into it.
+//!
+//! Submitters hand entries to a bounded queue. The thread takes whatever arrived while it committed the last
+//! batch, decides ([`plan`]), commits ([`commit`]), and answers. There is no timer on the way. A failed
+//! write stops it for good: it answers [`Outcome::Failed`], [`Sequencer::failed`] resolves, and only the next
+//! start, which goes through [`recover`], can tell what is on disk.
+//!
+//! [`create`] makes a log and [`Sequencer::open`] opens one; neither does the other's work.
+
+mod checkpoint;
+mod commit;
+mod error;
+mod plan;
+mod queue;
+mod recover;
+mod settings;
+mod state;
+mod sync;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::thread::{self, JoinHandle};
+use std::{fs, io};
+
+use bytes::Bytes;
+use indelible_client::durable::{self, DirLock};
+use indelible_proto::record::{ChannelName, ChannelState};
+use indelible_proto::tree::TreeHead;
+use tokio::sync::{oneshot, watch};
+
+pub use checkpoint::SignedHead;
+pub use error::{CheckpointFault, OpenError, Refusal, SequencerError, SignError};
+pub use queue::{Occurrence, Outcome, Submission, SubmitError};
+pub use settings::{CoreSettings, Tuning};
+
+use crate::index::Index;
+use crate::journal::Journal;
+use crate::storage::disk::{self, DiskError, FileSystem};
+use crate::storage::tiles::TileFiles;
+use crate::tree_reader::TreeReader;
+use commit::Log;
+use queue::{Candidate, Queue, Request};
+use recover::{JOURNAL_DIR, Recovered, identity, recover};
+use state::Channels;
+use sync::SyncPasses;
+
+/// Name of the index's directory in the data directory.
+const INDEX_DIR: &str = "index";
+
+/// Makes an empty log: its data directory with a journal that holds the signed checkpoint of the empty tree.
+/// Everything is on disk when the call returns; a crash before leaves nothing under the directory's name.
+///
+/// # Errors
+/// [`OpenError::Exists`] if the directory has anything in it, or an earlier attempt was cut short.
+pub fn create(settings: &CoreSettings) -> Result<(), OpenError> {
+    create_tuned(settings, &Tuning::of(settings.kind))
+}
+
+/// The same with other limits.
+///
+/// # Errors
+/// As [`create`].
+pub fn create_tuned(settings: &CoreSettings, tuning: &Tuning) -> Result<(), OpenError> {
+    let dir = &settings.data_dir;
+    if disk::list(dir)?.is_some_and(|names| !names.is_empty()) {
+        return Err(OpenError::Exists { path: dir.clone() });
+    }
+    let unfinished = unfinished_path(dir);
+    match fs::create_dir(&unfinished) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            return Err(OpenError::Exists { path: unfinished });
+        }
+        made => made.map_err(|source| DiskError { action: "create", path: unfinished.clone(), source })?,
+    }
+    let signed = SignedHead::sign(&settings.origin, TreeHead::empty(), &settings.signer)?;
+    let note = Bytes::from(signed.note.encode());
+    TileFiles::create(&unfinished)?;
+    Journal::create(&unfinished.join(JOURNAL_DIR), identity(settings), tuning.segment_bytes, note)?;
+    FileSystem::of(&unfinished)?.sync()?;
+    Ok(disk::rename(&unfinished, dir)?)
+}
+
+/// Where a log is made before it gets its name.
+fn unfinished_path(dir: &Path) -> PathBuf {
+    let mut name = dir.file_name().unwrap_or_default().to_owned();
+    name.push(".unfinished");
+    dir.with_file_name(name)
+}
+
+/// A running log. Dropping it stops it as [`Sequencer::shutdown`] does.
+#[derive(Debug)]
+pub struct Sequencer {
+    handle: SequencerHandle,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Access to a running log, for any thread.
+#[derive(Clone, Debug)]
+pub struct SequencerHandle(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    settings: CoreSettings,
+    queue: Queue,
+    signed: watch::Receiver<Arc<SignedHead>>,
+    tree: Arc<TreeReader>,
+    channels: Arc<RwLock<Channels>>,
+    failure: OnceLock<SequencerError>,
+    failed: watch::Sender<bool>,
+}
+
+impl Sequencer {
+    /// Opens the log in `settings.data_dir`, recovers it, and starts its threads.
+    ///
+    /// # Errors
+    /// [`OpenError::Missing`] if there is none: opening never makes one. [`OpenError::RefuseToSign`] if what
+    /// is stored is not everything that was signed. [`OpenError::Durable`] if another process has it open.
+    /// Anything else is damage or a failing disk.
+    pub fn open(settings: CoreSettings) -> Result<Self, OpenError> {
+        let tuning = Tuning::of(settings.kind);
+        Self::open_tuned(settings, tuning)
+    }
+
+    /// The same with other limits.
+    ///
+    /// # Errors
+    /// As [`Sequencer::open`].
+    pub fn open_tuned(settings: CoreSettings, tuning: Tuning) -> Result<Self, OpenError> {
+        let dir = settings.data_dir.clone();
+        if !dir.is_dir() {
+            return Err(OpenError::Missing { dir });
+        }
+        let lock = DirLock::acquire(&dir)?;
+        durable::remove_leftovers(&dir)?;
+        let identity = identity(&settings);
+        // Opened before anything is written, so that its sync sees every write-back error.
+        let file_system = FileSystem::of(&dir)?;
+        let Recovered { journal, integrated, reader, signed, synced } = recover(&settings, &tuning)?;
+        let index = Index::open(&dir.join(INDEX_DIR), identity, Arc::clone(&reader), tuning.pending_keys)?;
+        let index = Arc::new(index);
+        let (signed, signed_receiver) = watch::channel(Arc::new(signed));
+        let no_thread = |source| DiskError { action: "start a thread for", path: dir.clone(), source };
+        let passes = SyncPasses::start(dir.clone(), file_system, identity).map_err(no_thread)?;
+        let shared = Arc::new(Shared {
+            queue: Queue::new(settings.queue_entries, settings.queue_bytes),
+            signed: signed_receiver,
+            tree: Arc::clone(&reader),
+            channels: Arc::clone(&integrated.channels),
+            failure: OnceLock::new(),
+            failed: watch::Sender::new(false),
+            settings,
+        });
+        let log = Log {
+            origin: shared.settings.origin.clone(),
+            signer: shared.settings.signer.clone(),
+            tuning,
+            journal,
+            integrated,
+            reader,
+            index,
+            signed,
+            passes,
+            synced,
+            unsynced_bytes: 0,
+        };
+        let handle = SequencerHandle(Arc::clone(&shared));
+        let thread = thread::Builder::new().name("sequencer".to_owned());
+        let thread = thread.spawn(move || run(log, &shared, lock)).map_err(no_thread)?;
+        Ok(Self { handle, thread: Some(thread) })
+    }
+
+    /// Access for other threads.
+    pub fn handle(&self) -> SequencerHandle {
+        self.handle.clone()
+    }
+
+    /// Resolves when the sequencer has stopped because something failed, and never otherwise.
+    pub async fn failed(&self) {
+        let mut failed = self.handle.0.failed.subscribe();
+        if failed.wait_for(|failed| *failed).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Why the sequencer has stopped by itself, if it has.
+    pub fn failure(&self) -> Option<&SequencerError> {
+        self.handle.0.failure.get()
+    }
+
+    /// Sequences what waits, takes nothing more, puts everything on disk, and closes the log.
+    pub fn shutdown(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Sequencer {
+    fn drop(&mut self) {
+        self.handle.0.queue.close();
+        if let Some(thread) = self.thread.take() {
+            // A panic there was recorded as a failure.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl SequencerHandle {
+    /// Submits one entry. The receiver gets the outcome once it is durable and the tree that has it is signed.
+    ///
+    /// # Errors
+    /// [`SubmitError`], without anything having happened.
+    pub fn submit(&self, submission: Submission) -> Result<oneshot::Receiver<Outcome>, SubmitError> {
+        let candidate = Candidate::new(submission, self.0.settings.kind)?;
+        let (reply, receiver) = oneshot::channel();
+        self.0.queue.push(Request::One(candidate, reply))?;
+        Ok(receiver)
+    }
+
+    /// Submits entries that go into one batch and are answered together, in order.
+    ///
+    /// # Errors
+    /// [`SubmitError`], without anything having happened; always [`SubmitError::Full`] for more entries or
+    /// bytes than the queue holds.
+    pub fn submit_many(
+        &self,
+        submissions: Vec<Submission>,
+    ) -> Result<oneshot::Receiver<Vec<Outcome>>, SubmitError> {
+        let kind = self.0.settings.kind;
+        let candidates = submissions.into_iter().map(|submission| Candidate::new(submission, kind));
+        let candidates = candidates.collect::<Result<Vec<_>, _>>()?;
+        let (reply, receiver) = oneshot::channel();
+        self.0.queue.push(Request::Many(candidates, reply))?;
+        Ok(receiver)
+    }
+
+    /// The newest signed and persisted tree head.
+    pub fn signed(&self) -> watch::Receiver<Arc<SignedHead>> {
+        self.0.signed.clone()
+    }
+
+    /// The tree, up to the newest signed size.
+    pub fn tree(&self) -> Arc<TreeReader> {
+        Arc::clone(&self.0.tree)
+    }
+
+    /// What a channel has come to; `None` if it has no record.
+    pub fn channel(&self, name: &ChannelName) -> Option<ChannelState> {
+        let channels = self.0.channels.read().unwrap_or_else(PoisonError::into_inner);
+        channels.get(name).map(|channel| ChannelState::clone(channel))
+    }
+
+    /// Whether nothing is taken any more, because of a stop or a failure.
+    pub fn is_stopped(&self) -> bool {
+        self.0.queue.is_closed()
+    }
+}
+
+/// The sequencer's thread.
+fn run(mut log: Log, shared: &Shared, lock: DirLock) {
+    let guard = FailOnPanic(shared);
+    let index = &Arc::clone(&log.index);
+    let outcome = thread::scope(|scope| {
+        let keep_moving = || {
+            let guard = FailOnPanic(shared);
+            index.keep_moving();
+            std::mem::forget(guard);
+        };
+        let spawned = thread::Builder::new().name("index".to_owned()).spawn_scoped(scope, keep_moving);
+        if spawned.is_err() {
+            return Err(SequencerError::Panicked);
+        }
+        // Dropped at the end of the scope, however it ends: the thread above must end, too.
+        let _closed = CloseOnDrop(index);
+        sequence_until_closed(&mut log, shared)
+    });
+    if let Err(error) = outcome {
+        shared.fail(error);
+    }
+    std::mem::forget(guard);
+    drop(log);
+    drop(lock);
+}
+
+fn sequence_until_closed(log: &mut Log, shared: &Shared) -> Result<(), SequencerError> {
+    while let Some(requests) = shared.queue.take(log.tuning.batch_entries, log.tuning.batch_bytes) {
+        log.process(requests)?;
+    }
+    log.finish()
+}
+
+impl Shared {
+    fn fail(&self, error: SequencerError) {
+        tracing::error!(code = error.code(), %error, "the sequencer has stopped");
+        // The first failure is the cause of any other.
+        let _ = self.failure.set(error);
+        self.queue.fail();
+        self.failed.send_replace(true);
+    }
+}
+
+/// Ends the index's thread.
+struct CloseOnDrop<'a>(&'a Index);
+
+impl Drop for CloseOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// Makes a panic of a thread a failure that others see; forgotten when there was none.
+struct FailOnPanic<'a>(&'a Shared);
+
+impl Drop for FailOnPanic<'_> {
+    fn drop(&mut self) {
+        self.0.fail(SequencerError::Panicked);
+    }
+}
+
+#[cfg(test)]
+mod tests;

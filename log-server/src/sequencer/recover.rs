@@ -1,0 +1,295 @@
+//! Opening a log: from snapshot, tiles and journal to the state it was left in.
+//!
+//! The snapshot says up to where tiles and bundles are durable. The tree's edge there is computed from the
+//! full tiles, and the journal is replayed from there through the code that committed it, batch by batch,
+//! each of which must lead to the root it recorded. The last must lead to the last signed checkpoint.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use bytes::Bytes;
+use indelible_client::durable;
+use indelible_proto::hash::{Hash, leaf_hash, sha256};
+use indelible_proto::note::{MAX_NOTE_BYTES, VerifierKey};
+use indelible_proto::record::{ChannelState, SignedRecord, may_follow};
+use indelible_proto::sign::Signer as _;
+use indelible_proto::size::{LeafIndex, TreeSize};
+use indelible_proto::tile::{BundleId, RightEdge, Tile, TileError, TileId, TileWidth};
+
+use super::checkpoint::SignedHead;
+use super::commit::Integrated;
+use super::error::{OpenError, Refusal, SignError};
+use super::settings::{CoreSettings, Tuning};
+use super::state::{Channels, NewEntry, Step};
+use crate::journal::{Batch, Identity, Journal, Payload};
+use crate::kind::LogKind;
+use crate::storage::entries::{self, EncodedEntry};
+use crate::storage::heads::Heads;
+use crate::storage::tiles::TileFiles;
+use crate::tree_reader::{Edge, ReadError, TreeReader};
+
+/// Name of the journal's directory in the data directory.
+pub(super) const JOURNAL_DIR: &str = "journal";
+/// Name of the published checkpoint's file, which the publisher writes.
+const PUBLISHED_FILE: &str = "checkpoint";
+/// Entries in a full bundle.
+const BUNDLE: u64 = 256;
+
+/// A log as it was left.
+#[derive(Debug)]
+pub(super) struct Recovered {
+    pub(super) journal: Journal,
+    pub(super) integrated: Integrated,
+    pub(super) reader: Arc<TreeReader>,
+    pub(super) signed: SignedHead,
+    /// Up to which entry tiles and bundles are known to be durable.
+    pub(super) synced: TreeSize,
+}
+
+/// Whose journal a log with these settings has.
+pub(super) fn identity(settings: &CoreSettings) -> Identity {
+    let origin_hash = sha256(settings.origin.as_str().as_bytes());
+    Identity { origin_hash, kind: settings.kind }
+}
+
+/// Recovers the log. The caller holds the directory's lock.
+pub(super) fn recover(settings: &CoreSettings, tuning: &Tuning) -> Result<Recovered, OpenError> {
+    let dir = &settings.data_dir;
+    let identity = identity(settings);
+    let journal = Journal::open(&dir.join(JOURNAL_DIR), identity, tuning.segment_bytes)?;
+    let heads = Heads::load(dir, identity)?;
+    if let Some(heads) = &heads
+        && journal.size() < heads.signed.size
+    {
+        return Err(Refusal::JournalBehind { known: heads.signed.size, stored: journal.size() }.into());
+    }
+    let usable = heads.as_ref().filter(|heads| journal.first().get() <= heads.integrated.size.get());
+    let mut replay = Replay::start(dir, settings.kind, &journal, usable)?;
+    let synced = replay.integrated.edge.tiles.size();
+    journal.replay(|append| replay.append(append))?;
+    let (integrated, note) = replay.finish();
+
+    let head = integrated.edge.tiles.head();
+    let signed = last_signed(note.as_ref(), settings, head.size)?;
+    let expected = signed.checkpoint.head();
+    if expected != head {
+        let (size, got, expected) = (head.size, head.root, expected.root);
+        return Err(Refusal::RootDiffers { size, got, expected }.into());
+    }
+    let reader = TreeReader::new(dir, integrated.edge.clone(), tuning.cache_bytes);
+    if let Some(heads) = heads {
+        check_signed_before(&reader, &heads)?;
+    }
+    check_published(&reader, settings)?;
+    Ok(Recovered { journal, integrated, reader: Arc::new(reader), signed, synced })
+}
+
+fn last_signed(
+    note: Option<&Bytes>,
+    settings: &CoreSettings,
+    size: TreeSize,
+) -> Result<SignedHead, Refusal> {
+    let note = note.ok_or(Refusal::CheckpointMissing { size })?;
+    SignedHead::read(note, &settings.origin, settings.signer.verifier())
+        .map_err(|reason| Refusal::CheckpointForeign { reason })
+}
+
+/// The head that the snapshot knows was signed must be part of the tree.
+fn check_signed_before(reader: &TreeReader, heads: &Heads) -> Result<(), OpenError> {
+    let (known, stored) = (heads.signed, reader.head(heads.signed.size)?);
+    if known == stored {
+        return Ok(());
+    }
+    Err(Refusal::RootDiffers { size: known.size, got: stored.root, expected: known.root }.into())
+}
+
+/// The published checkpoint, if there is one, must be part of the tree.
+fn check_published(reader: &TreeReader, settings: &CoreSettings) -> Result<(), OpenError> {
+    let path = settings.data_dir.join(PUBLISHED_FILE);
+    let Some(bytes) = durable::read(&path, MAX_NOTE_BYTES)? else {
+        return Ok(());
+    };
+    let key: &VerifierKey = settings.signer.verifier();
+    let published = SignedHead::read(&bytes, &settings.origin, key)
+        .map_err(|reason| Refusal::PublishedUnreadable { path, reason })?;
+    let (published, stored) = (published.checkpoint.head(), reader.signed_size());
+    if published.size > stored {
+        return Err(Refusal::PublishedAhead { published: published.size, stored }.into());
+    }
+    let own = reader.head(published.size)?;
+    if own != published {
+        let (size, published, stored) = (published.size, published.root, own.root);
+        return Err(Refusal::PublishedDiffers { size, published, stored }.into());
+    }
+    Ok(())
+}
+
+/// The journal being replayed.
+struct Replay {
+    kind: LogKind,
+    integrated: Integrated,
+    /// The last checkpoint so far.
+    note: Option<Bytes>,
+}
+
+impl Replay {
+    /// At the last full bundle that is known to be durable.
+    fn start(
+        data_dir: &Path,
+        kind: LogKind,
+        journal: &Journal,
+        heads: Option<&Heads>,
+    ) -> Result<Self, OpenError> {
+        let files = TileFiles::new(data_dir);
+        // Without a snapshot: the journal gives up only what full bundles cover, so those before the first
+        // that it has all entries of are durable.
+        let size = match heads {
+            Some(heads) => heads.integrated.size,
+            None => TreeSize::new(journal.first().get().next_multiple_of(BUNDLE)).unwrap_or_default(),
+        };
+        if journal.first().get() > size.get() || journal.size() < size {
+            return Err(OpenError::Gap { integrated: size, first: journal.first() });
+        }
+        let edge = Edge { tiles: right_edge(&files, size)?, bundle: Vec::new() };
+        let channels = match heads {
+            Some(heads) => {
+                let (got, expected) = (edge.tiles.root(), heads.integrated.root);
+                if got != expected {
+                    return Err(OpenError::TilesDiffer { size, got, expected });
+                }
+                Channels::new(heads.channels.clone(), size)
+            }
+            None => channels_from_bundles(&files, kind, size)?,
+        };
+        let channels = Arc::new(RwLock::new(channels));
+        Ok(Self { kind, integrated: Integrated { files, edge, channels }, note: None })
+    }
+
+    fn append(&mut self, payloads: Vec<Payload>) -> Result<(), OpenError> {
+        for payload in payloads {
+            match payload {
+                Payload::Batch(batch) => self.batch(&batch)?,
+                Payload::Checkpoint(note) => self.note = Some(note),
+            }
+        }
+        Ok(())
+    }
+
+    fn batch(&mut self, batch: &Batch) -> Result<(), OpenError> {
+        let size = self.integrated.edge.tiles.size();
+        if batch.head.size <= size {
+            return Ok(());
+        }
+        let skip = size.get().saturating_sub(batch.first.get());
+        let encoded = entries::split(&batch.entries).skip(usize::try_from(skip).unwrap_or(usize::MAX));
+        let encoded: Result<Vec<_>, _> = encoded.collect();
+        let encoded = encoded.map_err(|source| OpenError::Batch { first: batch.first, source })?;
+        let new = {
+            let channels = self.integrated.channels.read().unwrap_or_else(PoisonError::into_inner);
+            new_entries(self.kind, &channels, size, encoded)?
+        };
+        let step = Step::grow(&self.integrated.edge, new).map_err(SignError::from)?;
+        let (got, expected) = (step.head(), batch.head);
+        if got != expected {
+            let refusal = Refusal::RootDiffers { size: expected.size, got: got.root, expected: expected.root };
+            return Err(refusal.into());
+        }
+        Ok(self.integrated.apply(step)?)
+    }
+
+    fn finish(mut self) -> (Integrated, Option<Bytes>) {
+        // The entries of the partial bundle are slices of whole segments; keep copies of the entries alone.
+        for entry in &mut self.integrated.edge.bundle {
+            *entry = entry.detached();
+        }
+        (self.integrated, self.note)
+    }
+}
+
+/// Entries on their way into the tree of `size` entries, with the states of their channels.
+fn new_entries(
+    kind: LogKind,
+    channels: &Channels,
+    size: TreeSize,
+    encoded: Vec<EncodedEntry>,
+) -> Result<Vec<NewEntry>, OpenError> {
+    let mut moved = HashMap::new();
+    let indices = (size.get()..).map(|index| LeafIndex::new(index).unwrap_or_default());
+    let entries = indices.zip(encoded).map(|(index, encoded)| {
+        let channel = match kind {
+            LogKind::Raw => None,
+            LogKind::Records => {
+                let record = read_record(index, encoded.bytes())?;
+                let name = &record.statement().predicate.common().channel;
+                let head = moved.get(name).or_else(|| channels.get(name));
+                let after = follow(index, head.map(AsRef::as_ref), &record)?;
+                moved.insert(name.clone(), Arc::clone(&after));
+                Some(after)
+            }
+        };
+        Ok(NewEntry { leaf_hash: leaf_hash(encoded.bytes()), encoded, channel })
+    });
+    entries.collect()
+}
+
+/// What every channel had come to at `size`, by replaying every record.
+fn channels_from_bundles(files: &TileFiles, kind: LogKind, size: TreeSize) -> Result<Channels, OpenError> {
+    let mut channels = Channels::default();
+    if kind == LogKind::Raw || size.is_zero() {
+        return Ok(Channels::new(Vec::new(), size));
+    }
+    tracing::warn!(entries = size.get(), "there is no snapshot; every record is replayed");
+    for bundle in 0..size.get() / BUNDLE {
+        let id = BundleId::new(bundle, TileWidth::FULL).map_err(ReadError::from)?;
+        let encoded: Result<Vec<_>, _> = entries::split(&files.bundle(id)?).collect();
+        let first = LeafIndex::new(id.first_entry()).unwrap_or_default();
+        let encoded = encoded.map_err(|source| OpenError::Batch { first, source })?;
+        let before = TreeSize::new(id.first_entry()).unwrap_or_default();
+        let moves = new_entries(kind, &channels, before, encoded)?;
+        let moves = (id.first_entry()..).zip(moves).filter_map(|(index, entry)| {
+            Some((LeafIndex::new(index).ok()?, entry.channel?))
+        });
+        let moves = moves.collect();
+        channels.apply(moves, before.plus(BUNDLE).unwrap_or(before));
+    }
+    Ok(channels)
+}
+
+fn read_record(index: LeafIndex, entry: &[u8]) -> Result<SignedRecord, OpenError> {
+    SignedRecord::parse(entry).map_err(|source| OpenError::Record { index, source })
+}
+
+fn follow(
+    index: LeafIndex,
+    state: Option<&ChannelState>,
+    record: &SignedRecord,
+) -> Result<Arc<ChannelState>, OpenError> {
+    may_follow(state, record).map(Arc::new).map_err(|source| OpenError::Admission { index, source })
+}
+
+/// The right edge of the tree of `size` entries, all in full bundles: the hashes of each partial tile are the
+/// roots of the full tiles below it.
+fn right_edge(files: &TileFiles, size: TreeSize) -> Result<RightEdge, OpenError> {
+    let mut partials: Vec<Vec<Hash>> = Vec::new();
+    for id in RightEdge::partial_ids(size) {
+        partials.resize(usize::from(id.level()) + 1, Vec::new());
+        let first = id.index() * BUNDLE;
+        let below = (first..first + u64::from(id.width().get())).map(|index| tile_root(files, id, index));
+        let hashes: Result<Vec<Hash>, OpenError> = below.collect();
+        partials[usize::from(id.level())] = hashes?;
+    }
+    RightEdge::from_partials(size, partials).map_err(|error| SignError::from(error).into())
+}
+
+/// The root of a full tile of the level below `above`.
+fn tile_root(files: &TileFiles, above: TileId, index: u64) -> Result<Hash, OpenError> {
+    let read_error = ReadError::from;
+    let level = above.level().saturating_sub(1);
+    let id = TileId::new(level, index, TileWidth::FULL).map_err(read_error)?;
+    let tile = Tile::parse(&id, &files.tile(id)?).map_err(read_error)?;
+    Ok(tile.node(TILE_HEIGHT, 0).ok_or(TileError::Missing(id)).map_err(read_error)?)
+}
+
+/// Levels of the tree within a tile.
+const TILE_HEIGHT: u8 = 8;

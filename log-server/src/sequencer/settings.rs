@@ -1,0 +1,68 @@
+//! What the sequencer needs to know, and its limits.
+
+use std::path::PathBuf;
+
+use indelible_proto::checkpoint::Origin;
+use indelible_proto::sign::LogSigner;
+
+use crate::index::DEFAULT_PENDING_KEYS;
+use crate::journal::DEFAULT_SEGMENT_BYTES;
+use crate::kind::LogKind;
+use crate::tree_reader::DEFAULT_CACHE_BYTES;
+
+/// Which log, and how much may wait for it.
+#[derive(Clone, Debug)]
+pub struct CoreSettings {
+    /// The directory with everything the log stores.
+    pub data_dir: PathBuf,
+    /// The log's name, as its checkpoints state it.
+    pub origin: Origin,
+    /// What the log stores; must be what it was created with.
+    pub kind: LogKind,
+    /// The key the log's checkpoints are signed with.
+    pub signer: LogSigner,
+    /// Most entries that wait to be sequenced; more are refused.
+    pub queue_entries: usize,
+    /// Most bytes of entries that wait to be sequenced; more are refused.
+    pub queue_bytes: usize,
+}
+
+/// Limits that no operator needs to touch, but tests and benchmarks do.
+#[derive(Clone, Copy, Debug)]
+pub struct Tuning {
+    /// Length of a journal segment in bytes.
+    pub segment_bytes: u64,
+    /// Most entries in one batch. A group that was submitted together may exceed it.
+    pub batch_entries: usize,
+    /// Most bytes of entries in one batch; as above.
+    pub batch_bytes: usize,
+    /// After how many full bundles they are synced and the journal before them is given up.
+    pub sync_bundles: u64,
+    /// After how many journal bytes the same is done, if that comes first. At four times as many, sequencing
+    /// waits for it.
+    pub sync_bytes: u64,
+    /// Most bytes of full tiles and bundles kept in memory for readers.
+    pub cache_bytes: usize,
+    /// Most keys that wait in memory for the index; with more, sequencing waits for it.
+    pub pending_keys: usize,
+}
+
+impl Tuning {
+    /// The limits for a log of this kind.
+    pub fn of(kind: LogKind) -> Self {
+        Self {
+            segment_bytes: DEFAULT_SEGMENT_BYTES,
+            batch_entries: 8_192,
+            batch_bytes: 4 * 1024 * 1024,
+            // A start replays what came after the last sync: 65,536 raw entries in about a tenth of a second,
+            // and as their signatures are verified again, 8,192 records in about half a second.
+            sync_bundles: match kind {
+                LogKind::Raw => 256,
+                LogKind::Records => 32,
+            },
+            sync_bytes: 64 * 1024 * 1024,
+            cache_bytes: DEFAULT_CACHE_BYTES,
+            pending_keys: DEFAULT_PENDING_KEYS,
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What the sequencer knows: the tree's edge and what every channel has come to; and one step of both.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use indelible_proto::hash::Hash;
+use indelible_proto::record::{ChannelName, ChannelState};
+use indelible_proto::size::{LeafIndex, TreeSize};
+use indelible_proto::tile::{BundleId, RightEdgeError, Tile, TileId, TileWidth};
+use indelible_proto::tree::TreeHead;
+
+use crate::storage::entries::EncodedEntry;
+use crate::tree_reader::Edge;
+
+/// An entry that is about to be in the tree.
+#[derive(Clone, Debug)]
+pub(super) struct NewEntry {
+    pub(super) leaf_hash: Hash,
+    pub(super) encoded: EncodedEntry,
+    /// In a log of records: the state of its channel after it.
+    pub(super) channel: Option<Arc<ChannelState>>,
+}
+
+/// What a batch changes. Made without I/O, by the sequencer and by recovery alike.
+#[derive(Debug)]
+pub(super) struct Step {
+    /// The edge after it.
+    pub(super) edge: Edge,
+    /// The tiles and bundles that it makes full.
+    pub(super) tiles: Vec<(TileId, Tile)>,
+    pub(super) bundles: Vec<(BundleId, Vec<EncodedEntry>)>,
+    /// The channels that move, in the order of the log.
+    pub(super) moves: Vec<(LeafIndex, Arc<ChannelState>)>,
+}
+
+impl Step {
+    /// The step from `edge` by these entries.
+    pub(super) fn grow(
+        edge: &Edge,
+        entries: impl IntoIterator<Item = NewEntry>,
+    ) -> Result<Self, RightEdgeError> {
+        let mut step =
+            Self { edge: edge.clone(), tiles: Vec::new(), bundles: Vec::new(), moves: Vec::new() };
+        for entry in entries {
+            let index = step.edge.tiles.size().next_index();
+            step.tiles.extend(step.edge.tiles.append(entry.leaf_hash)?);
+            step.edge.bundle.push(entry.encoded);
+            if step.edge.bundle.len() == usize::from(TileWidth::FULL.get()) {
+                let id = BundleId::new(index.get() / u64::from(TileWidth::FULL.get()), TileWidth::FULL);
+                let id = id.expect("invariant: the tree has this bundle");
+                step.bundles.push((id, std::mem::take(&mut step.edge.bundle)));
+            }
+            step.moves.extend(entry.channel.map(|channel| (index, channel)));
+        }
+        Ok(step)
+    }
+
+    pub(super) fn head(&self) -> TreeHead {
+        self.edge.tiles.head()
+    }
+}
+
+/// What every channel has come to, now and at the last full bundle.
+#[derive(Debug, Default)]
+pub(super) struct Channels {
+    now: HashMap<ChannelName, Arc<ChannelState>>,
+    /// The bundle that is being filled.
+    bundle: u64,
+    /// What channels were before each move since that bundle was begun, in order.
+    before: Vec<(ChannelName, Option<Arc<ChannelState>>)>,
+}
+
+impl Channels {
+    /// The channels of a log of `size` entries, all in full bundles.
+    pub(super) fn new(channels: Vec<Arc<ChannelState>>, size: TreeSize) -> Self {
+        let now = channels.into_iter().map(|channel| (channel.channel().clone(), channel)).collect();
+        Self { now, bundle: bundle_of(size.get()), before: Vec::new() }
+    }
+
+    pub(super) fn get(&self, name: &ChannelName) -> Option<&Arc<ChannelState>> {
+        self.now.get(name)
+    }
+
+    /// Makes the moves of a step after which the tree has `size` entries.
+    pub(super) fn apply(&mut self, moves: Vec<(LeafIndex, Arc<ChannelState>)>, size: TreeSize) {
+        for (index, channel) in moves {
+            self.fill_bundle(bundle_of(index.get()));
+            let before = self.now.insert(channel.channel().clone(), Arc::clone(&channel));
+            self.before.push((channel.channel().clone(), before));
+        }
+        self.fill_bundle(bundle_of(size.get()));
+    }
+
+    fn fill_bundle(&mut self, bundle: u64) {
+        if self.bundle != bundle {
+            self.bundle = bundle;
+            self.before.clear();
+        }
+    }
+
+    /// The channels as they were when the last bundle became full.
+    pub(super) fn at_last_full_bundle(&self) -> Vec<Arc<ChannelState>> {
+        let mut then = self.now.clone();
+        for (name, before) in self.before.iter().rev() {
+            match before {
+                Some(channel) => then.insert(name.clone(), Arc::clone(channel)),
+                None => then.remove(name),
+            };
+        }
+        then.into_values().collect()
+    }
+}
+
+fn bundle_of(index: u64) -> u64 {
+    index / u64::from(TileWidth::FULL.get())
+}

@@ -1,0 +1,90 @@
+//! Sync passes: making tiles and bundles durable, many at a time, on a thread of their own.
+//!
+//! Order of one pass: everything written so far is put on disk, then the `heads` snapshot is replaced. Only
+//! when that is done may the journal give up what the snapshot covers.
+
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::thread::{self, JoinHandle};
+
+use indelible_proto::size::TreeSize;
+
+use super::error::SequencerError;
+use crate::journal::Identity;
+use crate::storage::disk::FileSystem;
+use crate::storage::heads::Heads;
+
+/// The thread that runs passes, one at a time.
+#[derive(Debug)]
+pub(super) struct SyncPasses {
+    /// `None` once closed.
+    passes: Option<SyncSender<Heads>>,
+    done: Receiver<Result<TreeSize, SequencerError>>,
+    running: bool,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl SyncPasses {
+    /// Starts the thread.
+    pub(super) fn start(
+        data_dir: PathBuf,
+        file_system: FileSystem,
+        identity: Identity,
+    ) -> std::io::Result<Self> {
+        let (passes, jobs) = sync_channel::<Heads>(1);
+        let (results, done) = sync_channel(1);
+        let thread = thread::Builder::new().name("log-sync".to_owned()).spawn(move || {
+            for heads in jobs {
+                let run = || -> Result<TreeSize, SequencerError> {
+                    file_system.sync()?;
+                    heads.store(&data_dir, identity)?;
+                    Ok(heads.integrated.size)
+                };
+                if results.send(run()).is_err() {
+                    return;
+                }
+            }
+        })?;
+        Ok(Self { passes: Some(passes), done, running: false, thread: Some(thread) })
+    }
+
+    /// Whether a pass has been begun and not been finished.
+    pub(super) fn is_running(&self) -> bool {
+        self.running
+    }
+
+    /// Begins a pass; none may be running. Everything that the snapshot covers has been written.
+    pub(super) fn begin(&mut self, heads: Heads) -> Result<(), SequencerError> {
+        let sent = self.passes.as_ref().is_some_and(|passes| passes.send(heads).is_ok());
+        self.running = true;
+        if sent { Ok(()) } else { Err(SequencerError::Panicked) }
+    }
+
+    /// The integrated size that the last pass has made durable, once, when it is done.
+    pub(super) fn finished(&mut self) -> Option<Result<TreeSize, SequencerError>> {
+        match self.done.try_recv() {
+            Ok(result) => {
+                self.running = false;
+                Some(result)
+            }
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => Some(Err(SequencerError::Panicked)),
+        }
+    }
+
+    /// The same, after waiting for it.
+    pub(super) fn wait(&mut self) -> Result<TreeSize, SequencerError> {
+        self.running = false;
+        self.done.recv().unwrap_or(Err(SequencerError::Panicked))
+    }
+}
+
+impl Drop for SyncPasses {
+    fn drop(&mut self) {
+        self.passes = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic there was seen as a closed channel.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Full tiles and full bundles as files, under their tlog-tiles paths.
+//!
+//! Only full ones are stored: a partial one is part of the full one that replaces it. None is synced when
+//! it is written; the journal keeps its entries until a sync pass has.
+
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use indelible_proto::tile::{BundleId, TILE_MAX_BYTES, Tile, TileId};
+
+use super::disk::{self, DiskError};
+use super::entries::{EncodedEntry, end_of};
+
+/// How many entries a full bundle has.
+const FULL_BUNDLE_ENTRIES: usize = 256;
+
+/// Why a stored tile or bundle can't be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoredError {
+    /// The system refused to read it.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// The tree has it, but its file is gone.
+    #[error("{} is missing", path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file does not have the length or layout of a full tile or bundle.
+    #[error("{} is damaged", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+impl StoredError {
+    /// The stable name of this error.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Disk(error) => error.code(),
+            Self::Missing { .. } => "stored-file-missing",
+            Self::Damaged { .. } => "stored-file-damaged",
+        }
+    }
+}
+
+/// The files of full tiles and bundles below a log's data directory. One writer, any number of readers.
+#[derive(Clone, Debug)]
+pub(crate) struct TileFiles {
+    dir: PathBuf,
+    temporary: PathBuf,
+}
+
+impl TileFiles {
+    pub(crate) fn new(data_dir: &Path) -> Self {
+        Self { dir: data_dir.to_owned(), temporary: data_dir.join(".tile.tmp") }
+    }
+
+    /// Makes the directories that every log has.
+    pub(crate) fn create(data_dir: &Path) -> Result<(), DiskError> {
+        disk::create_dir(&data_dir.join("tile"))?;
+        disk::create_dir(&data_dir.join("tile/entries"))
+    }
+
+    pub(crate) fn put_tile(&self, id: TileId, tile: &Tile) -> Result<(), DiskError> {
+        disk::put(&self.dir.join(id.path()), &self.temporary, &tile.encode())
+    }
+
+    pub(crate) fn put_bundle(&self, id: BundleId, entries: &[EncodedEntry]) -> Result<(), DiskError> {
+        let bytes: Vec<&[u8]> = entries.iter().map(EncodedEntry::encoded).collect();
+        disk::put(&self.dir.join(id.path()), &self.temporary, &bytes.concat())
+    }
+
+    /// A full tile that the tree is known to have.
+    pub(crate) fn tile(&self, id: TileId) -> Result<Bytes, StoredError> {
+        let (path, bytes) = self.read(&id.full().path())?;
+        if bytes.len() != TILE_MAX_BYTES {
+            return Err(StoredError::Damaged { path });
+        }
+        Ok(bytes)
+    }
+
+    /// A full bundle that the log is known to have.
+    pub(crate) fn bundle(&self, id: BundleId) -> Result<Bytes, StoredError> {
+        let (path, bytes) = self.read(&id.full().path())?;
+        if end_of(&bytes, FULL_BUNDLE_ENTRIES) != Some(bytes.len()) {
+            return Err(StoredError::Damaged { path });
+        }
+        Ok(bytes)
+    }
+
+    fn read(&self, path: &str) -> Result<(PathBuf, Bytes), StoredError> {
+        let path = self.dir.join(path);
+        match disk::read(&path)? {
+            Some(bytes) => Ok((path, Bytes::from(bytes))),
+            None => Err(StoredError::Missing { path }),
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! Reading the tree: tiles, bundles, entries and proofs, up to the newest signed and persisted size.
+//!
+//! Full tiles and bundles come from files, those at the right edge from memory; an older partial one is the
+//! beginning of what replaced it. So whatever was served once is served again with the same bytes. Every
+//! method may block on the disk; none waits for the sequencer.
+
+use std::collections::{HashMap, VecDeque};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use bytes::Bytes;
+use indelible_proto::entry_bundle::{BundleError, Entry};
+use indelible_proto::hash::Hash;
+use indelible_proto::size::{LeafIndex, TreeSize};
+use indelible_proto::tile::{BundleId, RightEdge, Tile, TileError, TileId, TileSet, tiles_for};
+use indelible_proto::tree::{
+    ConsistencyError, ConsistencyPlan, ConsistencyProof, FrontierError, InclusionError, InclusionPlan,
+    InclusionProof, NodeId, RootPlan, TreeHead,
+};
+
+use crate::storage::entries::{self, EncodedEntry};
+use crate::storage::tiles::TileFiles;
+pub use crate::storage::tiles::StoredError;
+
+/// Most bytes of full tiles and bundles kept in memory unless told otherwise.
+pub const DEFAULT_CACHE_BYTES: usize = 32 * 1024 * 1024;
+
+/// Why the tree can't be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// A stored tile or bundle that the tree has is missing, damaged or unreadable.
+    #[error(transparent)]
+    Stored(#[from] StoredError),
+    /// The tree is smaller than what was asked about.
+    #[error("the tree has {signed} signed entries, {asked} were asked for")]
+    BeyondSigned {
+        /// The size asked for.
+        asked: TreeSize,
+        /// The newest signed size.
+        signed: TreeSize,
+    },
+    /// No such inclusion proof, for example of an index outside of the tree.
+    #[error(transparent)]
+    Inclusion(#[from] InclusionError),
+    /// No such consistency proof, for example from a larger tree to a smaller one.
+    #[error(transparent)]
+    Consistency(#[from] ConsistencyError),
+    /// The tiles do not make up the tree.
+    #[error(transparent)]
+    Tile(#[from] TileError),
+    /// The nodes do not make up the tree.
+    #[error(transparent)]
+    Frontier(#[from] FrontierError),
+    /// The entries in memory are not what a log can have.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+}
+
+impl ReadError {
+    /// The stable name of this error.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Stored(error) => error.code(),
+            Self::BeyondSigned { .. } => "beyond-signed",
+            Self::Inclusion(error) => error.code(),
+            Self::Consistency(error) => error.code(),
+            Self::Tile(error) => error.code(),
+            Self::Frontier(error) => error.code(),
+            Self::Bundle(error) => error.code(),
+        }
+    }
+}
+
+/// The part of a tree that is not in full tiles and bundles.
+#[derive(Clone, Debug)]
+pub(crate) struct Edge {
+    /// The partial tiles.
+    pub(crate) tiles: RightEdge,
+    /// The entries of the partial bundle; fewer than 256.
+    pub(crate) bundle: Vec<EncodedEntry>,
+}
+
+/// Reads one log's tree. Shared by everything that serves or proves.
+#[derive(Debug)]
+pub struct TreeReader {
+    files: TileFiles,
+    edge: RwLock<Arc<Edge>>,
+    cache: Mutex<Cache>,
+}
+
+impl TreeReader {
+    pub(crate) fn new(data_dir: &Path, edge: Edge, cache_bytes: usize) -> Self {
+        Self {
+            files: TileFiles::new(data_dir),
+            edge: RwLock::new(Arc::new(edge)),
+            cache: Mutex::new(Cache { max_bytes: cache_bytes, ..Cache::default() }),
+        }
+    }
+
+    /// Shows the tree with this edge from now on. Its full tiles and bundles are in their files, and its head
+    /// is signed and persisted.
+    pub(crate) fn show(&self, edge: Edge) {
+        *self.edge.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(edge);
+    }
+
+    /// The newest signed and persisted size. Nothing beyond it can be read.
+    pub fn signed_size(&self) -> TreeSize {
+        self.edge().tiles.size()
+    }
+
+    /// A tile's bytes; `None` if the tree has no such tile.
+    ///
+    /// # Errors
+    /// [`ReadError::Stored`] if its file is missing or damaged.
+    pub fn tile(&self, id: &TileId) -> Result<Option<Bytes>, ReadError> {
+        let edge = self.edge();
+        if !id.within(edge.tiles.size()) {
+            return Ok(None);
+        }
+        let bytes = usize::from(id.width().get()) * Hash::LEN;
+        if id.full().within(edge.tiles.size()) {
+            return Ok(Some(self.full_tile(id.full())?.slice(..bytes)));
+        }
+        let hashes = edge.tiles.partial(id.level()).iter().take(usize::from(id.width().get()));
+        Ok(Some(hashes.flat_map(Hash::as_bytes).copied().collect()))
+    }
+
+    /// A bundle's bytes; `None` if the log has no such bundle.
+    ///
+    /// # Errors
+    /// [`ReadError::Stored`] if its file is missing or damaged.
+    pub fn bundle(&self, id: &BundleId) -> Result<Option<Bytes>, ReadError> {
+        let edge = self.edge();
+        if !id.within(edge.tiles.size()) {
+            return Ok(None);
+        }
+        let width = usize::from(id.width().get());
+        if id.full().within(edge.tiles.size()) {
+            let bundle = self.full_bundle(id.full())?;
+            return Ok(entries::end_of(&bundle, width).map(|end| bundle.slice(..end)));
+        }
+        let encoded: Vec<&[u8]> = edge.bundle.iter().take(width).map(EncodedEntry::encoded).collect();
+        Ok(Some(Bytes::from(encoded.concat())))
+    }
+
+    /// The entry at an index; `None` if the log has none there.
+    ///
+    /// # Errors
+    /// [`ReadError::Stored`] if its bundle's file is missing or damaged.
+    pub fn entry(&self, index: LeafIndex) -> Result<Option<Entry>, ReadError> {
+        let edge = self.edge();
+        let Ok((id, position)) = BundleId::of_entry(index, edge.tiles.size()) else {
+            return Ok(None);
+        };
+        if !id.width().is_full() {
+            let entry = edge.bundle.get(position).map(|entry| Entry::new(entry.bytes().to_vec()));
+            return Ok(entry.transpose()?);
+        }
+        let bundle = self.full_bundle(id)?;
+        let entry = entries::split(&bundle).nth(position).transpose().map_err(BundleError::from)?;
+        Ok(entry.map(|entry| Entry::new(entry.bytes().to_vec())).transpose()?)
+    }
+
+    /// The hash of the entry at an index, from the leaf tiles; `None` if the log has none there.
+    ///
+    /// # Errors
+    /// [`ReadError::Stored`] if the tile's file is missing or damaged.
+    pub fn leaf_hash(&self, index: LeafIndex) -> Result<Option<Hash>, ReadError> {
+        let Ok((bundle, position)) = BundleId::of_entry(index, self.signed_size()) else {
+            return Ok(None);
+        };
+        let Some(bytes) = self.tile(&bundle.leaf_tile())? else {
+            return Ok(None);
+        };
+        let (hashes, _) = bytes.as_chunks::<{ Hash::LEN }>();
+        Ok(hashes.get(position).copied().map(Hash::from_bytes))
+    }
+
+    /// The proof that the tree of `size` entries has the one at `index`.
+    ///
+    /// # Errors
+    /// [`ReadError::BeyondSigned`] for a size that is not signed yet, [`ReadError::Inclusion`] for an index
+    /// outside of it, [`ReadError::Stored`] if tiles are missing or damaged.
+    pub fn inclusion(&self, index: LeafIndex, size: TreeSize) -> Result<InclusionProof, ReadError> {
+        let plan = InclusionPlan::new(index, size)?;
+        Ok(plan.finish(&self.nodes(plan.nodes(), size)?)?)
+    }
+
+    /// The proof that the tree of `old` entries is the beginning of the tree of `new` entries.
+    ///
+    /// # Errors
+    /// [`ReadError::BeyondSigned`] for a size that is not signed yet, [`ReadError::Consistency`] if `old` is
+    /// the larger one, [`ReadError::Stored`] if tiles are missing or damaged.
+    pub fn consistency(&self, old: TreeSize, new: TreeSize) -> Result<ConsistencyProof, ReadError> {
+        let plan = ConsistencyPlan::new(old, new)?;
+        Ok(plan.finish(&self.nodes(plan.nodes(), new)?)?)
+    }
+
+    /// Size and root of the tree when it had `size` entries.
+    ///
+    /// # Errors
+    /// [`ReadError::BeyondSigned`] for a size that is not signed yet, [`ReadError::Stored`] if tiles are
+    /// missing or damaged.
+    pub fn head(&self, size: TreeSize) -> Result<TreeHead, ReadError> {
+        let plan = RootPlan::new(size);
+        Ok(plan.finish(&self.nodes(plan.nodes(), size)?)?)
+    }
+
+    fn nodes(&self, nodes: &[NodeId], size: TreeSize) -> Result<Vec<Hash>, ReadError> {
+        let signed = self.signed_size();
+        if size > signed {
+            return Err(ReadError::BeyondSigned { asked: size, signed });
+        }
+        let mut tiles = TileSet::new(size);
+        for id in tiles_for(nodes, size)? {
+            let bytes = self.tile(&id)?.ok_or(ReadError::BeyondSigned { asked: size, signed })?;
+            tiles.insert(id, Tile::parse(&id, &bytes)?)?;
+        }
+        Ok(tiles.nodes(nodes)?)
+    }
+
+    fn edge(&self) -> Arc<Edge> {
+        Arc::clone(&self.edge.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn full_tile(&self, id: TileId) -> Result<Bytes, StoredError> {
+        self.cached(Resource::Tile(id), || self.files.tile(id))
+    }
+
+    fn full_bundle(&self, id: BundleId) -> Result<Bytes, StoredError> {
+        self.cached(Resource::Bundle(id), || self.files.bundle(id))
+    }
+
+    fn cached(
+        &self,
+        resource: Resource,
+        read: impl FnOnce() -> Result<Bytes, StoredError>,
+    ) -> Result<Bytes, StoredError> {
+        if let Some(bytes) = self.cache().get(resource) {
+            return Ok(bytes);
+        }
+        let bytes = read()?;
+        self.cache().insert(resource, bytes.clone());
+        Ok(bytes)
+    }
+
+    fn cache(&self) -> std::sync::MutexGuard<'_, Cache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Resource {
+    Tile(TileId),
+    Bundle(BundleId),
+}
+
+/// Full tiles and bundles by name, the longest held given up first.
+#[derive(Debug, Default)]
+struct Cache {
+    held: HashMap<Resource, Bytes>,
+    order: VecDeque<Resource>,
+    bytes: usize,
+    max_bytes: usize,
+}
+
+impl Cache {
+    fn get(&self, resource: Resource) -> Option<Bytes> {
+        self.held.get(&resource).cloned()
+    }
+
+    fn insert(&mut self, resource: Resource, bytes: Bytes) {
+        // One bundle of the longest entries must not push out everything else.
+        if bytes.len() > self.max_bytes / 4 || self.held.contains_key(&resource) {
+            return;
+        }
+        self.bytes += bytes.len();
+        self.held.insert(resource, bytes);
+        self.order.push_back(resource);
+        while self.bytes > self.max_bytes
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.bytes -= self.held.remove(&oldest).map_or(0, |bytes| bytes.len());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
