@@ -1,1 +1,23 @@
+//! What the suites and the demo share: the real binaries as processes, a witnessed log made of them, and a
+//! log operator who lies.
+//!
+//! Everything runs on loopback ports that the system picks; each world has a folder of its own. Nothing here
+//! sleeps: a process is ready when it has printed the address it listens on.
 
+pub mod binaries;
+pub mod forgery;
+pub mod http;
+pub mod process;
+pub mod publisher;
+pub mod reader;
+pub mod rogue;
+mod waiting;
+pub mod world;
+
+pub use binaries::{Binaries, binaries};
+pub use process::{Finished, Running};
+pub use publisher::Publisher;
+pub use reader::Reader;
+pub use rogue::Rogue;
+pub use waiting::wait_until;
+pub use world::World;

@@ -1,0 +1,104 @@
+//! Row `admission`: signed records into a log in this process, from a leaf's bytes to the durable answer: strict
+//! parsing, the signature, the channel's rules, the commit. The bound is verifying the same signatures alone,
+//! on all cores.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+use indelible_proto::record::SignedRecord;
+use indelible_server::kind::LogKind;
+use indelible_server::sequencer::{SequencerHandle, Submission};
+
+use crate::Scale;
+use crate::cpu;
+use crate::limits::{Signed, verify_all};
+use crate::local_log::{LocalLog, check_one};
+use crate::machine::cores;
+use crate::records::Channel;
+use crate::report::{Line, Number};
+use crate::stats::{Spread, us};
+
+const CHANNELS: usize = 128;
+/// Records a thread may have unanswered.
+const WAITING: usize = 2_048;
+const MIN_RATIO: f64 = 0.8;
+
+pub(crate) fn run(scale: Scale) -> Result<Vec<Line>> {
+    let log = LocalLog::create(LogKind::Records)?;
+    let sequencer = log.open()?;
+    let mut vendors = (0..CHANNELS).map(Channel::new).collect::<Result<Vec<_>>>()?;
+    let each = scale.of(160, 8);
+    admit(&sequencer.handle(), &Round::sign(&mut vendors, each)?)?;
+    let (mut rounds, mut one_core, mut cpu_us) = (vec![], vec![], vec![]);
+    for _ in 0..scale.rounds() {
+        let round = Round::sign(&mut vendors, each)?;
+        let count = round.signatures.len() as f64;
+        let alone = count / verify_all(&round.signatures, cores())?.as_secs_f64();
+        one_core.push(count / verify_all(&round.signatures, 1)?.as_secs_f64());
+        let (cpu, begun) = (cpu::of_this_process(), Instant::now());
+        admit(&sequencer.handle(), &round)?;
+        rounds.push((count / begun.elapsed().as_secs_f64(), alone));
+        cpu_us.push(us(cpu::of_this_process() - cpu) / count);
+    }
+    sequencer.shutdown();
+    let one_core = Spread::of(one_core).median;
+    let case = format!("signed records, {} threads x {WAITING} waiting", cores());
+    let bound = format!("verify_strict alone on {} cores", cores());
+    let line = Line::new("admission", case, "/s", &rounds, bound);
+    let met = line.ratio.median >= MIN_RATIO;
+    let of_one = Number(line.measured.spread.median / one_core);
+    Ok(vec![
+        line.note(format!(
+            "CPU {} us per record; {of_one} of verify_strict on one core, {}/s",
+            Number(Spread::of(cpu_us).median),
+            Number(one_core)
+        ))
+        .goal(format!("at least {MIN_RATIO} of the signatures alone"), met),
+    ])
+}
+
+/// Records to be admitted in one round, and their bare signatures.
+struct Round {
+    /// For each channel, in order.
+    leaves: Vec<Vec<Vec<u8>>>,
+    signatures: Vec<Signed>,
+}
+
+impl Round {
+    fn sign(vendors: &mut [Channel], each: usize) -> Result<Self> {
+        let (mut leaves, mut signatures) = (Vec::new(), Vec::new());
+        for vendor in vendors {
+            let mut signed = Vec::with_capacity(each);
+            for _ in 0..each {
+                let record = vendor.sign_next()?;
+                signatures.push(vendor.signature_of(&record)?);
+                signed.push(record.encode());
+            }
+            leaves.push(signed);
+        }
+        Ok(Self { leaves, signatures })
+    }
+}
+
+/// Hands in all of a round, each thread a share of the channels, whose records take turns.
+fn admit(log: &SequencerHandle, round: &Round) -> Result<()> {
+    std::thread::scope(|scope| {
+        let shares = round.leaves.chunks(round.leaves.len().div_ceil(cores()).max(1));
+        let threads: Vec<_> = shares.map(|share| scope.spawn(move || admit_share(log, share))).collect();
+        threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|_| bail!("panicked")))
+    })
+}
+
+fn admit_share(log: &SequencerHandle, channels: &[Vec<Vec<u8>>]) -> Result<()> {
+    let mut unanswered = VecDeque::with_capacity(WAITING);
+    let longest = channels.iter().map(Vec::len).max().unwrap_or_default();
+    for leaf in (0..longest).flat_map(|turn| channels.iter().filter_map(move |leaves| leaves.get(turn))) {
+        if unanswered.len() == WAITING {
+            unanswered.pop_front().map_or(Ok(()), check_one)?;
+        }
+        let record = SignedRecord::parse(leaf)?;
+        unanswered.push_back(log.submit(Submission::Record(record))?);
+    }
+    unanswered.into_iter().try_for_each(check_one)
+}

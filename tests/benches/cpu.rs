@@ -1,0 +1,30 @@
+//! CPU time, as the system accounts it. Less noisy than rates: what other processes take does not count.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use rustix::time::{ClockId, clock_gettime};
+
+/// CPU time this process has used so far, all threads together.
+pub(crate) fn of_this_process() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    let (seconds, nanoseconds) = (u64::try_from(time.tv_sec), u32::try_from(time.tv_nsec));
+    Duration::new(seconds.unwrap_or_default(), nanoseconds.unwrap_or_default())
+}
+
+/// CPU time another process has used so far, in user and system mode; usually in steps of 10 ms.
+///
+/// # Errors
+/// If it is gone, or the system has no `/proc`.
+pub(crate) fn of_process(pid: u32) -> Result<Duration> {
+    let path = format!("/proc/{pid}/stat");
+    let stat = std::fs::read_to_string(&path).with_context(|| path.clone())?;
+    // The second field is the name in parentheses and may have spaces; user and system time are the 14th
+    // and 15th.
+    let after_name = stat.rsplit_once(')').map(|(_, fields)| fields);
+    let fields: Vec<&str> = after_name.unwrap_or_default().split_whitespace().collect();
+    let ticks = |field: usize| fields.get(field).and_then(|ticks| ticks.parse::<u64>().ok());
+    let ticks = ticks(11).zip(ticks(12)).map(|(user, system)| user + system);
+    let ticks = ticks.with_context(|| format!("{path} has no CPU times"))?;
+    Ok(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
+}

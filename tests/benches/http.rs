@@ -1,0 +1,135 @@
+//! Row `http`: `POST /add` of 256-byte entries to the real server, each answered once it is durable.
+//!
+//! Two forms. Closed loop: so many connections, always busy; the peer is a bare server on the same HTTP
+//! library under the same load. Open loop: a fixed rate, times counted from when each request was due; the
+//! bound is the bare server's median at that rate plus one synced write.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use anyhow::Result;
+use indelible_proto::log_api::ADD_PATH;
+use indelible_tests::Running;
+use indelible_tests::world::{Kind, World};
+
+use crate::Scale;
+use crate::bare;
+use crate::cpu;
+use crate::limits::Preallocated;
+use crate::load::{Bodies, Target, Throughput, closed_loop, open_loop};
+use crate::local_log::Entries;
+use crate::report::{Line, Number};
+use crate::stats::{Latencies, Spread, ms, us};
+
+const CONNECTIONS: [usize; 2] = [64, 512];
+/// Requests a second in the open loop.
+const RATES: [u32; 2] = [500, 4_000];
+/// Connections of the open loop: enough for a stall of 100 ms at the higher rate.
+const OPEN_CONNECTIONS: usize = 400;
+/// Most CPU the server may use for an entry, in microseconds, where many arrive.
+const MAX_CPU_US: f64 = 25.0;
+
+pub(crate) fn run(scale: Scale) -> Result<Vec<Line>> {
+    let world = World::start(Kind::Raw, 0, 0);
+    let bare = bare::start(&world.file("bare.out"))?;
+    let servers = Servers { log: world.log(), bare: &bare, entries: Arc::default() };
+    let closed = CONNECTIONS.into_iter().map(|connections| servers.closed(scale, connections));
+    let mut lines = closed.collect::<Result<Vec<_>>>()?;
+    for per_s in RATES {
+        lines.push(servers.open(scale, per_s, world.path())?);
+    }
+    Ok(lines)
+}
+
+struct Servers<'a> {
+    log: &'a Running,
+    bare: &'a Running,
+    entries: Arc<Entries>,
+}
+
+impl Servers<'_> {
+    fn closed(&self, scale: Scale, connections: usize) -> Result<Line> {
+        let time = scale.of(Duration::from_secs(4), Duration::from_millis(300));
+        self.load(self.log, connections, time / 2)?;
+        self.load(self.bare, connections, time / 4)?;
+        let (mut rounds, mut cpu_us, mut bare_cpu_us, mut own_cpu_us) = (vec![], vec![], vec![], vec![]);
+        for _ in 0..scale.rounds() {
+            let bare = self.load(self.bare, connections, time / 2)?;
+            let log = self.load(self.log, connections, time)?;
+            rounds.push((log.per_s, bare.per_s));
+            cpu_us.push(log.cpu_us);
+            bare_cpu_us.push(bare.cpu_us);
+            own_cpu_us.push(log.own_cpu_us);
+        }
+        let [cpu_us, bare_cpu_us, own_cpu_us] =
+            [cpu_us, bare_cpu_us, own_cpu_us].map(|rounds| Spread::of(rounds).median);
+        let case = format!("POST /add, {connections} connections, always busy");
+        let line = Line::new("http", case, "/s", &rounds, "a bare server that acknowledges without a log");
+        let line = line.note(format!(
+            "server CPU {} us per entry, the bare server's {}; the load generator's {}",
+            Number(cpu_us),
+            Number(bare_cpu_us),
+            Number(own_cpu_us)
+        ));
+        Ok(if connections == CONNECTIONS[1] {
+            line.goal(format!("at most {MAX_CPU_US} us of server CPU per entry"), cpu_us <= MAX_CPU_US)
+        } else {
+            line
+        })
+    }
+
+    fn open(&self, scale: Scale, per_s: u32, dir: &Path) -> Result<Line> {
+        let time = scale.of(Duration::from_secs(6), Duration::from_millis(500));
+        let disk = Preallocated::create(dir, 8 * 1024 * 1024)?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let send = |server: &Running, time| -> Result<Latencies> {
+            open_loop(&target(server, OPEN_CONNECTIONS), per_s, time, &self.bodies(), &stop)
+        };
+        send(self.log, time / 4)?;
+        let (mut rounds, mut p99, mut p999, mut sync) = (vec![], vec![], vec![], vec![]);
+        for _ in 0..scale.rounds() {
+            let bare = send(self.bare, time / 3)?;
+            let synced = disk.synced_writes(scale.of(300, 30), 4096)?.percentile(50.0);
+            let log = send(self.log, time)?;
+            rounds.push((ms(log.percentile(50.0)), ms(bare.percentile(50.0) + synced)));
+            p99.push(ms(log.percentile(99.0)));
+            p999.push(ms(log.percentile(99.9)));
+            sync.push(ms(synced));
+        }
+        let [p99, p999, sync] = [p99, p999, sync].map(|rounds| Number(Spread::of(rounds).median));
+        let case = format!("POST /add, {per_s}/s whatever happens, p50");
+        let bound = "the bare server's p50 at this rate, and a synced 4 KiB write";
+        Ok(Line::new("http", case, "ms", &rounds, bound).note(format!(
+            "p99 {p99} ms, p99.9 {p999} ms, from when each was due; one synced write {sync} ms"
+        )))
+    }
+
+    fn load(&self, server: &Running, connections: usize, time: Duration) -> Result<Loaded> {
+        let (cpu, own_cpu) = (cpu::of_process(server.pid())?, cpu::of_this_process());
+        let done = closed_loop(&target(server, connections), time, &self.bodies())?;
+        let Throughput { answers, took } = done;
+        let each_us = |cpu: Duration| us(cpu) / answers as f64;
+        Ok(Loaded {
+            per_s: answers as f64 / took.as_secs_f64(),
+            cpu_us: each_us(cpu::of_process(server.pid())?.saturating_sub(cpu)),
+            own_cpu_us: each_us(cpu::of_this_process().saturating_sub(own_cpu)),
+        })
+    }
+
+    fn bodies(&self) -> Bodies {
+        let entries = Arc::clone(&self.entries);
+        Arc::new(move |_| Some(entries.next_bytes()))
+    }
+}
+
+struct Loaded {
+    per_s: f64,
+    cpu_us: f64,
+    own_cpu_us: f64,
+}
+
+fn target(server: &Running, connections: usize) -> Target {
+    Target { address: server.address().to_owned(), path: ADD_PATH, connections }
+}

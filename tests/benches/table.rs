@@ -1,0 +1,153 @@
+//! `cargo bench -p indelible-tests`: what the log costs and how fast it is, each figure beside the physical limit
+//! or the peer that bounds it, measured in the same run. `docs/performance.md` explains the rows.
+//!
+//! ```text
+//! cargo bench -p indelible-tests                          the table
+//! cargo bench -p indelible-tests -- append verify         only these rows
+//! cargo bench -p indelible-tests -- --json                as one JSON object
+//! cargo bench -p indelible-tests -- --quick               small, within seconds: does every row still run?
+//! ```
+//!
+//! A measurement warms up, then alternates with what bounds it for several rounds; a figure is the median
+//! round, a ratio the median of the rounds' own ratios. Logs are made in the system's folder for temporary
+//! files (`TMPDIR`), which should be on a real disk.
+
+mod admission;
+mod append;
+mod bare;
+mod cpu;
+mod http;
+mod limits;
+mod load;
+mod local_log;
+mod machine;
+mod publish;
+mod records;
+mod report;
+mod startup;
+mod stats;
+mod verify;
+
+use std::cell::OnceCell;
+
+use anyhow::{Result, ensure};
+use clap::Parser;
+
+use machine::Machine;
+use report::{Line, Report, heading};
+use startup::LargeLog;
+
+/// Measures the log against what bounds it, and prints a table.
+#[derive(Debug, Parser)]
+#[command(name = "cargo bench -p indelible-tests --")]
+struct Args {
+    /// Only these rows: append, http, publish, verify, startup, disk, admission
+    rows: Vec<String>,
+    /// Small amounts: whether every row runs, not how fast
+    #[arg(long)]
+    quick: bool,
+    /// Print one JSON object instead of the table
+    #[arg(long)]
+    json: bool,
+    /// Given by `cargo bench`
+    #[arg(long, hide = true)]
+    bench: bool,
+    /// Be the bare server that others are measured against
+    #[arg(long = "bare-server", hide = true)]
+    bare_server: bool,
+}
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Scale {
+    /// Enough for figures.
+    Full,
+    /// Enough to see that it runs.
+    Quick,
+}
+
+impl Scale {
+    /// The amount for this scale.
+    pub(crate) fn of<T>(self, full: T, quick: T) -> T {
+        match self {
+            Self::Full => full,
+            Self::Quick => quick,
+        }
+    }
+
+    /// How many rounds there are after warming up.
+    pub(crate) fn rounds(self) -> usize {
+        self.of(5, 2)
+    }
+}
+
+/// The rows in the order of the table.
+const ROWS: [&str; 7] = ["append", "http", "publish", "verify", "startup", "disk", "admission"];
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    if args.bare_server {
+        return bare::serve();
+    }
+    for row in &args.rows {
+        ensure!(ROWS.contains(&row.as_str()), "there is no row {row:?}; there are {}", ROWS.join(", "));
+    }
+    let scale = if args.quick { Scale::Quick } else { Scale::Full };
+    let command = command(&args);
+    // Built before the machine is looked at, so that building is not mistaken for other load.
+    indelible_tests::binaries();
+    let machine = Machine::look();
+    if machine.forgets() {
+        eprintln!("warning: the temporary folder may be in memory, so nothing here is durable; set TMPDIR");
+    }
+    if !args.json {
+        println!("{}", heading(&machine, &command));
+    }
+    let large = OnceCell::new();
+    let mut lines = Vec::new();
+    for row in
+        ROWS.into_iter().filter(|row| args.rows.is_empty() || args.rows.iter().any(|wanted| wanted == row))
+    {
+        for line in measure(row, scale, &large)? {
+            if !args.json {
+                print!("{line}");
+            }
+            lines.push(line);
+        }
+    }
+    if args.json {
+        println!(
+            "{}",
+            serde_json::to_string_pretty(&Report { command: &command, machine: &machine, lines: &lines })?
+        );
+    }
+    Ok(())
+}
+
+fn measure(row: &str, scale: Scale, large: &OnceCell<LargeLog>) -> Result<Vec<Line>> {
+    let large = || -> Result<&LargeLog> {
+        if let Some(made) = large.get() {
+            return Ok(made);
+        }
+        let made = LargeLog::make(scale)?;
+        Ok(large.get_or_init(|| made))
+    };
+    match row {
+        "append" => append::run(scale),
+        "http" => http::run(scale),
+        "publish" => publish::run(scale),
+        "verify" => verify::run(scale),
+        "startup" => startup::startup(scale, large()?),
+        "disk" => startup::disk(large()?),
+        _ => admission::run(scale),
+    }
+}
+
+/// The command that this was started with, as a person would type it.
+fn command(args: &Args) -> String {
+    let flags = [(args.quick, "--quick"), (args.json, "--json")];
+    let flags = flags.into_iter().filter_map(|(given, flag)| given.then_some(flag));
+    let words: Vec<&str> = flags.chain(args.rows.iter().map(String::as_str)).collect();
+    let separator = if words.is_empty() { "" } else { " -- " };
+    format!("cargo bench -p indelible-tests{separator}{}", words.join(" "))
+}

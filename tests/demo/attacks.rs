@@ -1,0 +1,261 @@
+//! What an attacker tries, and what stops him.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use indelible_client::fetch::Source;
+use indelible_client::http::{HttpClient, Timeouts};
+use indelible_client::log_client::{LogClient, bundle_spans};
+use indelible_client::witness_client::{AddOutcome, WitnessClient};
+use indelible_proto::entry_bundle::Entry;
+use indelible_proto::note::{KeyKind, KeyName, NoteSignature, SignedNote, VerifierKey};
+use indelible_proto::proof::LogProof;
+use indelible_proto::sign::{CosignSigner, SecretKey};
+use indelible_proto::size::TreeSize;
+use indelible_proto::time::UnixSeconds;
+use indelible_proto::tree::ConsistencyProof;
+use indelible_tests::rogue::Rogue;
+use indelible_tests::world::ORIGIN;
+use indelible_tests::{Finished, World};
+
+use crate::stage::Stage;
+use crate::vendor::{Vendor, file_name};
+
+const VERIFIED: i32 = 0;
+const REFUSED: i32 = 20;
+const EVIDENCE: i32 = 30;
+
+/// How long the watchdog may take to find the fork it was handed.
+const FOUND_WITHIN: Duration = Duration::from_secs(30);
+
+/// Runs every attack.
+pub(crate) fn run(stage: &mut Stage, world: &World, vendor: &Vendor) {
+    stage.act("Attack: a changed file");
+    changed_file(stage, world, vendor);
+    stage.act("Attack: an update nobody logged");
+    unlogged_update(stage, world, vendor);
+    stage.act("Attack: the proof of another file");
+    other_proof(stage, world, vendor);
+    stage.act("Attack: a forged cosignature");
+    forged_cosignature(stage, world, vendor);
+    stage.act("Attack: the log shows the watchdog one history and a customer another");
+    split_view(stage, world, vendor);
+}
+
+fn changed_file(stage: &mut Stage, world: &World, vendor: &Vendor) {
+    let copy = world.file("changed/rules");
+    copy_folder(vendor.rules(), &copy);
+    fs::copy(proof_of(vendor.rules()), proof_of(&copy)).expect("a file can be copied");
+    stage.expect("an exact copy verifies", &vendor.verify(world, &copy, &[]), VERIFIED);
+    let first = first_file(&copy);
+    let mut bytes = fs::read(&first).expect("a rule can be read");
+    bytes[0] ^= 1;
+    fs::write(&first, bytes).expect("a rule can be written");
+    let claim = format!("one bit changed in {}: refused", file_name(&first));
+    stage.expect(&claim, &vendor.verify(world, &copy, &[]), REFUSED);
+}
+
+fn unlogged_update(stage: &mut Stage, world: &World, vendor: &Vendor) {
+    let copy = world.file("unlogged/rules");
+    copy_folder(vendor.rules(), &copy);
+    fs::write(copy.join("targeted.rules"), "for one customer only\n").expect("a rule can be written");
+    stage.expect("without a proof beside it: refused", &vendor.verify(world, &copy, &[]), REFUSED);
+    fs::copy(proof_of(vendor.rules()), proof_of(&copy)).expect("a file can be copied");
+    stage.expect("with the logged rule set's proof: refused", &vendor.verify(world, &copy, &[]), REFUSED);
+}
+
+fn other_proof(stage: &mut Stage, world: &World, vendor: &Vendor) {
+    let [first, second, ..] = vendor.releases() else {
+        stage.check("there are two releases to swap", false, "fewer");
+        return;
+    };
+    let claim = format!("{} with the proof of {}: refused", file_name(&first.file), file_name(&second.file));
+    let proof = proof_of(&second.file);
+    let more = ["--proof", proof.to_str().expect("the path is UTF-8")];
+    stage.expect(&claim, &vendor.verify(world, &first.file, &more), REFUSED);
+}
+
+/// Takes the witnesses' lines off a proof, and puts lines in their names by a key of the attacker's instead.
+fn forged_cosignature(stage: &mut Stage, world: &World, vendor: &Vendor) {
+    let release = &vendor.releases()[0].file;
+    let proof = read_proof(&proof_of(release));
+    let log_line = proof.note().signatures()[..1].to_vec();
+    let bare = with_signatures(&proof, log_line.clone());
+    let path = world.file("forged.tlog-proof");
+    let more = ["--proof", path.to_str().expect("the path is UTF-8")];
+    fs::write(&path, bare.encode()).expect("a file can be written");
+    stage.expect("without the witnesses' lines: refused", &vendor.verify(world, release, &more), REFUSED);
+    let mut forged = log_line;
+    for n in 0..3 {
+        let witness = VerifierKey::parse(&world.witness_vkey(n)).expect("a verifier key");
+        forged.push(forge(&witness, proof.note().text()));
+    }
+    fs::write(&path, with_signatures(&proof, forged).encode()).expect("a file can be written");
+    stage.expect("with lines forged in their names: refused", &vendor.verify(world, release, &more), REFUSED);
+}
+
+/// A cosignature in a witness's name and key id, made with another key.
+fn forge(witness: &VerifierKey, text: &str) -> NoteSignature {
+    let name = KeyName::parse(witness.name().as_str()).expect("the witness's name");
+    let other = SecretKey::from_seed(KeyKind::Cosigner, name, [7; 32]);
+    let signer = CosignSigner::new(other).expect("a cosigner's key");
+    let now = UnixSeconds::new(1_800_000_000).expect("a time");
+    let made = signer.cosign(text, now);
+    NoteSignature::new(witness.name().clone(), witness.id(), made.signature().to_vec())
+        .expect("a signature line")
+}
+
+/// The log's operator has turned: same size, but the last entry is another one for this customer.
+fn split_view(stage: &mut Stage, world: &World, vendor: &Vendor) {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let http = HttpClient::new(Timeouts::default()).expect("an HTTP client");
+    let log = LogClient::new(Source::http(world.url(), &http));
+    let (honest, entries) = runtime.block_on(read_log(&log));
+    let size = TreeSize::new(entries.len() as u64).expect("a tree in memory");
+    let shown = world.file("shown-to-a-customer.txt");
+    fs::write(&shown, &honest).expect("a file can be written");
+    let mut watchdog = start_watchdog(world, &shown);
+    stage.say("A watchdog follows the log, the witnesses, and a checkpoint that a customer was shown.");
+
+    let mut rogue = Rogue::new(&world.log_dir().join("log.key"), entries);
+    let last = rogue.entries().len() - 1;
+    let mut targeted = rogue.entries()[last].as_bytes().to_vec();
+    let middle = targeted.len() / 2;
+    targeted[middle] ^= 1;
+    rogue.replace(last, Entry::new(targeted).expect("an entry"));
+    let fork = rogue.checkpoint(size);
+    stage
+        .say(&format!("With the log's own key, its operator signs another tree of the same {size} entries."));
+
+    for n in 0..3 {
+        let key = VerifierKey::parse(&world.witness_vkey(n)).expect("a verifier key");
+        let witness =
+            WitnessClient::new(key, world.witness(n).url(), http.clone()).expect("a witness's address");
+        let empty = ConsistencyProof::new(Vec::new()).expect("an empty proof");
+        let answer = runtime.block_on(witness.add_checkpoint(size, &empty, &fork));
+        let refused = !matches!(answer, Ok(AddOutcome::Added { .. }));
+        stage.check(&format!("witness {n} does not cosign it"), refused, &format!("{answer:?}"));
+    }
+    let release = &vendor.releases()[0].file;
+    let proof = rogue.proof(0, size, fork.clone());
+    let path = world.file("split.tlog-proof");
+    fs::write(&path, proof.encode()).expect("a file can be written");
+    let more = ["--proof", path.to_str().expect("the path is UTF-8"), "--no-state"];
+    stage.expect(
+        "the customer refuses a proof from that tree",
+        &vendor.verify(world, release, &more),
+        REFUSED,
+    );
+
+    fs::write(&shown, fork.encode()).expect("a file can be written");
+    stage.say("The customer hands the checkpoint to the watchdog.");
+    let ended = wait(&mut watchdog, FOUND_WITHIN);
+    stage.check("the watchdog stops with exit code 30", ended == Some(EVIDENCE), &format!("{ended:?}"));
+    let Some(evidence) = only_file(&world.file("evidence")) else {
+        stage.check("it has written evidence", false, "there is not exactly one file");
+        return;
+    };
+    stranger(stage, world, &evidence);
+}
+
+/// Someone who was not there: a process in an empty folder, with the evidence and the log's key only.
+fn stranger(stage: &mut Stage, world: &World, evidence: &Path) {
+    let room = world.file("stranger");
+    fs::create_dir(&room).expect("a folder can be made");
+    let copy = room.join("evidence");
+    let verify = || {
+        let mut verify = Command::new(&World::binaries().client);
+        verify.env_clear().current_dir(&room).args(["evidence", "verify", "evidence", "--log-key"]);
+        Finished::run(verify.arg(world.log_vkey()))
+    };
+    fs::copy(evidence, &copy).expect("a file can be copied");
+    stage.expect("a stranger with the file and the log's key is convinced", &verify(), VERIFIED);
+    let text = fs::read_to_string(&copy).expect("the evidence can be read");
+    let size = text.find(ORIGIN).expect("the evidence has the log's notes") + ORIGIN.len() + 1;
+    let mut bytes = text.into_bytes();
+    bytes[size] = if bytes[size] == b'9' { b'8' } else { b'9' };
+    fs::write(&copy, bytes).expect("a file can be written");
+    let doctored = verify();
+    let held = doctored.code() != VERIFIED;
+    stage.check("one digit changed in a signed checkpoint: it convinces nobody", held, &doctored.to_string());
+}
+
+async fn read_log(log: &LogClient) -> (Vec<u8>, Vec<Entry>) {
+    let bytes = log.checkpoint().await.expect("the log has a checkpoint");
+    let note = SignedNote::parse(&bytes).expect("it is a note");
+    let size =
+        indelible_proto::checkpoint::Checkpoint::parse(note.text()).expect("it is a checkpoint").head().size;
+    let mut entries = Vec::new();
+    for span in bundle_spans(TreeSize::ZERO, size) {
+        entries.extend(log.entries(span).await.expect("the log serves its entries"));
+    }
+    (bytes, entries)
+}
+
+fn start_watchdog(world: &World, shown: &Path) -> Child {
+    let output = fs::File::create(world.file("watchdog.out")).expect("a file can be made");
+    let errors = output.try_clone().expect("a file can be shared");
+    let mut watch = world.client();
+    watch.arg("watch").arg("--policy").arg(world.policy()).arg("--state").arg(world.file("watchdog"));
+    watch.arg("--source").arg(shown).arg("--evidence").arg(world.file("evidence")).args(["--interval", "1"]);
+    watch.stdin(Stdio::null()).stdout(output).stderr(errors).spawn().expect("the watchdog starts")
+}
+
+/// The exit code, if the child ends in time.
+fn wait(child: &mut Child, within: Duration) -> Option<i32> {
+    let began = Instant::now();
+    while began.elapsed() < within {
+        if let Ok(Some(status)) = child.try_wait() {
+            return status.code();
+        }
+        // The standard library can wait for a child or look, not wait with a limit.
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+    None
+}
+
+fn with_signatures(proof: &LogProof, signatures: Vec<NoteSignature>) -> LogProof {
+    let note = SignedNote::new(proof.note().text().to_owned(), signatures).expect("a well-formed note");
+    let extra = proof.extra().map(<[u8]>::to_vec);
+    LogProof::new(extra, proof.index(), proof.proof().clone(), note).expect("a well-formed proof")
+}
+
+fn read_proof(path: &Path) -> LogProof {
+    LogProof::parse(&fs::read(path).expect("the proof can be read")).expect("it is a proof")
+}
+
+/// Where the proof of an artifact lies.
+fn proof_of(artifact: &Path) -> PathBuf {
+    let mut name = artifact.as_os_str().to_owned();
+    name.push(".tlog-proof");
+    name.into()
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder can be made");
+    for file in files(from) {
+        fs::copy(&file, to.join(file.file_name().expect("a file has a name"))).expect("a file can be copied");
+    }
+}
+
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).map(|entries| entries.filter_map(Result::ok).map(|entry| entry.path()));
+    let mut files: Vec<_> = entries.map(Iterator::collect).unwrap_or_default();
+    files.sort();
+    files
+}
+
+fn first_file(dir: &Path) -> PathBuf {
+    files(dir).into_iter().next().expect("the folder has files")
+}
+
+fn only_file(dir: &Path) -> Option<PathBuf> {
+    match files(dir).as_slice() {
+        [file] => Some(file.clone()),
+        _ => None,
+    }
+}

@@ -1,0 +1,69 @@
+//! What the programs say about themselves.
+
+use std::path::Path;
+use std::process::Command;
+
+use indelible_tests::{Finished, World};
+
+/// Every program and subcommand, with words its help must have.
+const HELP: [(&str, &[&str], &[&str]); 17] = [
+    (
+        "client",
+        &[],
+        &["verify", "publish", "channel", "keygen", "inspect", "watch", "evidence", "Exit codes"],
+    ),
+    ("client", &["verify"], &["--policy", "--channel", "--key", "--explain", "Exit codes"]),
+    ("client", &["publish"], &["release", "rules"]),
+    ("client", &["publish", "release"], &["--channel-name", "--version", "--wait"]),
+    ("client", &["publish", "rules"], &["--format", "--channel-name"]),
+    ("client", &["channel"], &["create"]),
+    ("client", &["channel", "create"], &["--owner", "--threshold"]),
+    ("client", &["keygen"], &["--out"]),
+    ("client", &["inspect"], &["FILE"]),
+    ("client", &["watch"], &["--source", "--once", "--clear", "Exit codes"]),
+    ("client", &["evidence"], &["verify"]),
+    ("client", &["evidence", "verify"], &["--log-key", "Exit codes"]),
+    ("server", &[], &["init", "run"]),
+    ("server", &["init"], &["--origin", "--witness", "--no-witnesses", "--quorum", "--kind"]),
+    ("server", &["run"], &["--listen"]),
+    ("witness", &[], &["init", "add-log", "run"]),
+    ("witness", &["init"], &["--name"]),
+];
+
+#[test]
+fn every_program_and_subcommand_explains_itself() {
+    for (program, subcommand, words) in HELP {
+        let help = Finished::run(Command::new(path(program)).args(subcommand).arg("--help")).expect(0);
+        for word in words {
+            assert!(help.stdout.contains(word), "{program} {subcommand:?}: no {word} in:\n{}", help.stdout);
+        }
+        assert!(help.stderr.is_empty(), "{program} {subcommand:?}: {}", help.stderr);
+    }
+}
+
+#[test]
+fn every_program_has_a_version() {
+    for program in ["client", "server", "witness"] {
+        let version = Finished::run(Command::new(path(program)).arg("--version")).expect(0);
+        assert!(version.stdout.trim_end().ends_with(env!("CARGO_PKG_VERSION")), "{version}");
+    }
+}
+
+#[test]
+fn what_no_program_knows_is_a_usage_error_that_says_what_is_wrong() {
+    for program in ["client", "server", "witness"] {
+        for args in [&[][..], &["dance"], &["--dance"]] {
+            let refused = Finished::run(Command::new(path(program)).args(args)).expect(2);
+            assert!(refused.stderr.contains("Usage"), "{program} {args:?}: {refused}");
+        }
+    }
+}
+
+fn path(program: &str) -> &'static Path {
+    let binaries = World::binaries();
+    match program {
+        "client" => &binaries.client,
+        "server" => &binaries.server,
+        _ => &binaries.witness,
+    }
+}

@@ -1,0 +1,34 @@
+//! End to end: the real programs as processes, and what they do to each other and with what a stranger
+//! sends them. Each test makes a world of its own.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod duplicates;
+mod durability;
+mod help;
+mod log_input;
+mod mutations;
+mod published;
+mod restart;
+mod restored;
+mod smoke;
+mod sockets;
+mod vendor;
+mod verify;
+mod verify_state;
+mod watchdog;
+mod watchdog_input;
+mod witness_input;
+mod witnesses;
+
+/// Exit codes of the client.
+mod exit {
+    pub(crate) const VERIFIED: i32 = 0;
+    pub(crate) const USAGE: i32 = 2;
+    pub(crate) const REFUSED: i32 = 20;
+    pub(crate) const EVIDENCE: i32 = 30;
+    pub(crate) const UNDECIDED: i32 = 40;
+}
+
+/// Exit code of the servers when signing would risk a second history.
+const REFUSES_TO_SIGN: i32 = 3;

@@ -1,0 +1,48 @@
+//! Foreign implementations judge ours, and ours judges theirs. Needs Go: `tests/run interop`.
+
+mod ours;
+mod theirs;
+
+use std::path::Path;
+use std::process::Command;
+
+use indelible_tests::Finished;
+
+/// Sizes where trees change their shape: one around each power of two and each multiple of 256, up to 70,000.
+fn sizes() -> Vec<u64> {
+    let powers = (0..=16).map(|k| 1u64 << k);
+    let tiles = (1..=273).map(|k| k * 256);
+    let mut sizes: Vec<u64> = powers.chain(tiles).flat_map(|size| [size - 1, size, size + 1]).collect();
+    sizes.push(70_000);
+    sizes.retain(|size| *size <= 70_000);
+    sizes.sort_unstable();
+    sizes.dedup();
+    sizes
+}
+
+/// Runs Go in `tests/interop`.
+fn go(args: &[&str], env: &[(&str, &Path)]) -> Finished {
+    let mut go = Command::new("go");
+    go.args(args).current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/interop"));
+    for (name, value) in env {
+        go.env(name, value);
+    }
+    Finished::run(&mut go)
+}
+
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InclusionLine {
+    index: u64,
+    size: u64,
+    leaf: String,
+    proof: Vec<String>,
+}
+
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConsistencyLine {
+    old: u64,
+    new: u64,
+    proof: Vec<String>,
+}

@@ -1,0 +1,114 @@
+//! Verdicts that others wrote down, for our verifiers to repeat: the inclusion and consistency probes of
+//! transparency-dev/merkle. They are taken as a Go module when the suite runs; `tests/run vectors` finds them
+//! and names their folder in `MERKLE_TESTDATA`. The module's subtree probes have no counterpart here.
+
+use std::path::{Path, PathBuf};
+
+use indelible_proto::hash::Hash;
+use indelible_proto::size::{LeafIndex, TreeSize};
+use indelible_proto::tree::{ConsistencyProof, InclusionProof, TreeHead};
+use indelible_proto::wire;
+use serde::Deserialize;
+use walkdir::WalkDir;
+
+/// Fewer than this, and the suite looked in the wrong place.
+const AT_LEAST: usize = 90;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Inclusion {
+    leaf_idx: u64,
+    tree_size: u64,
+    root: Option<String>,
+    leaf_hash: Option<String>,
+    proof: Option<Vec<String>>,
+    desc: String,
+    want_err: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Consistency {
+    size1: u64,
+    size2: u64,
+    root1: Option<String>,
+    root2: Option<String>,
+    proof: Option<Vec<String>>,
+    desc: String,
+    want_err: bool,
+}
+
+fn folder() -> PathBuf {
+    let folder = std::env::var_os("MERKLE_TESTDATA");
+    PathBuf::from(folder.expect("MERKLE_TESTDATA names the probes' folder: run tests/run vectors"))
+}
+
+fn probes(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let files = WalkDir::new(folder).sort_by_file_name().into_iter().map(Result::unwrap);
+    let files = files.filter(|file| file.path().extension().is_some_and(|ending| ending == "json"));
+    let found: Vec<_> =
+        files.map(|file| (file.path().to_owned(), std::fs::read(file.path()).unwrap())).collect();
+    assert!(found.len() >= AT_LEAST, "only {} probes in {}", found.len(), folder.display());
+    found
+}
+
+/// `None` where the text is no hash: such a probe can only be refused.
+fn hash(text: Option<&String>) -> Option<Hash> {
+    wire::parse_hash(text?.as_bytes()).ok()
+}
+
+fn hashes(texts: Option<&Vec<String>>) -> Option<Vec<Hash>> {
+    texts.map_or(Some(Vec::new()), |texts| texts.iter().map(|text| hash(Some(text))).collect())
+}
+
+fn head(size: u64, root: Option<&String>) -> Option<TreeHead> {
+    Some(TreeHead { size: TreeSize::new(size).ok()?, root: hash(root)? })
+}
+
+fn accepts_inclusion(probe: &Inclusion) -> Option<()> {
+    let head = head(probe.tree_size, probe.root.as_ref())?;
+    let proof = InclusionProof::new(hashes(probe.proof.as_ref())?).ok()?;
+    proof.verify(&hash(probe.leaf_hash.as_ref())?, LeafIndex::new(probe.leaf_idx).ok()?, &head).ok()
+}
+
+fn accepts_consistency(probe: &Consistency) -> Option<()> {
+    let old = head(probe.size1, probe.root1.as_ref())?;
+    let new = head(probe.size2, probe.root2.as_ref())?;
+    ConsistencyProof::new(hashes(probe.proof.as_ref())?).ok()?.verify(&old, &new).ok()
+}
+
+/// Compares all verdicts and names every difference, not only the first.
+fn judge<P: for<'a> Deserialize<'a>>(folder: &Path, verdict: impl Fn(&P) -> (bool, bool, String)) {
+    let mut wrong = Vec::new();
+    let (mut accepted, mut refused) = (0, 0);
+    for (path, bytes) in probes(folder) {
+        let probe =
+            serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let (ours, theirs, what) = verdict(&probe);
+        if ours {
+            accepted += 1
+        } else {
+            refused += 1
+        }
+        if ours != theirs {
+            wrong.push(format!("{}: {what}: ours {ours}, theirs {theirs}", path.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{} verdicts differ:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(accepted > 0 && refused > 0, "all verdicts were alike: {accepted} accepted, {refused} refused");
+    println!("{accepted} accepted, {refused} refused, as expected");
+}
+
+#[test]
+fn inclusion_proofs_get_the_same_verdicts() {
+    judge(&folder().join("inclusion"), |probe: &Inclusion| {
+        (accepts_inclusion(probe).is_some(), !probe.want_err, probe.desc.clone())
+    });
+}
+
+#[test]
+fn consistency_proofs_get_the_same_verdicts() {
+    judge(&folder().join("consistency"), |probe: &Consistency| {
+        (accepts_consistency(probe).is_some(), !probe.want_err, probe.desc.clone())
+    });
+}
