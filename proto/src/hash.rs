@@ -124,7 +124,10 @@ mod tests {
         let leaf = "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d";
         assert_eq!(leaf_hash(b"").to_hex(), leaf);
         let node = node_hash(&leaf_hash(b"N123"), &leaf_hash(b"N456"));
-        assert_ne!(node, leaf_hash(&[*leaf_hash(b"N123").as_bytes(), *leaf_hash(b"N456").as_bytes()].concat()));
+        assert_ne!(
+            node,
+            leaf_hash(&[*leaf_hash(b"N123").as_bytes(), *leaf_hash(b"N456").as_bytes()].concat())
+        );
     }
 
     #[test]

@@ -203,6 +203,7 @@ fn refuses_a_path_that_is_file_and_folder_at_once() {
     assert_eq!(tree(&["a", "a/b"]).unwrap_err(), BundleTreeError::InsideFile { file: 1 });
     assert_eq!(code(&["a", "a-b", "a/b"]), Some("bundle-path-inside-file"));
     assert_eq!(code(&["A", "a/b/c"]), Some("bundle-path-inside-file"));
+    assert_eq!(code(&["A/b", "a"]), Some("bundle-path-inside-file"));
     assert_eq!(code(&["a/b", "a/b/c/d"]), Some("bundle-path-inside-file"));
     assert_eq!(code(&["a/b", "a/bc/d", "b"]), None);
 }
