@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use indelible_proto::hash::Hash;
+use indelible_proto::hash::{Hash, sha256};
 use indelible_proto::size::{LeafIndex, TreeSize};
 use indelible_proto::tree::{ConsistencyProof, InclusionProof, TreeHead};
 use indelible_proto::wire;
@@ -13,6 +13,10 @@ use walkdir::WalkDir;
 
 /// Fewer than this, and the suite looked in the wrong place.
 const AT_LEAST: usize = 90;
+
+/// Where ours must decide otherwise, and no other place: c2sp.org/tlog-witness has a witness accept any tree
+/// after the empty one without a proof; the probes call that useless and want an error.
+const DIVERGES: &str = "size1-is-zero-and-size2-is-not-zero.json";
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -52,6 +56,13 @@ fn probes(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     found
 }
 
+/// A root as a probe gives it. Some are words of another length than a hash, where all that counts is whether
+/// two are the same: the hash of such a word stands for it.
+fn root(text: Option<&String>) -> Option<Hash> {
+    let bytes = wire::decode_base64(text?.as_bytes()).ok()?;
+    Some(<[u8; Hash::LEN]>::try_from(&bytes[..]).map_or_else(|_| sha256(&bytes), Hash::from_bytes))
+}
+
 /// `None` where the text is no hash: such a probe can only be refused.
 fn hash(text: Option<&String>) -> Option<Hash> {
     wire::parse_hash(text?.as_bytes()).ok()
@@ -61,8 +72,8 @@ fn hashes(texts: Option<&Vec<String>>) -> Option<Vec<Hash>> {
     texts.map_or(Some(Vec::new()), |texts| texts.iter().map(|text| hash(Some(text))).collect())
 }
 
-fn head(size: u64, root: Option<&String>) -> Option<TreeHead> {
-    Some(TreeHead { size: TreeSize::new(size).ok()?, root: hash(root)? })
+fn head(size: u64, text: Option<&String>) -> Option<TreeHead> {
+    Some(TreeHead { size: TreeSize::new(size).ok()?, root: root(text)? })
 }
 
 fn accepts_inclusion(probe: &Inclusion) -> Option<()> {
@@ -90,13 +101,13 @@ fn judge<P: for<'a> Deserialize<'a>>(folder: &Path, verdict: impl Fn(&P) -> (boo
         } else {
             refused += 1
         }
-        if ours != theirs {
+        if (ours != theirs) != path.ends_with(DIVERGES) {
             wrong.push(format!("{}: {what}: ours {ours}, theirs {theirs}", path.display()));
         }
     }
     assert!(wrong.is_empty(), "{} verdicts differ:\n{}", wrong.len(), wrong.join("\n"));
     assert!(accepted > 0 && refused > 0, "all verdicts were alike: {accepted} accepted, {refused} refused");
-    println!("{accepted} accepted, {refused} refused, as expected");
+    println!("{accepted} accepted, {refused} refused");
 }
 
 #[test]
