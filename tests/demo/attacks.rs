@@ -2,13 +2,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use indelible_client::fetch::Source;
 use indelible_client::http::{HttpClient, Timeouts};
 use indelible_client::log_client::{LogClient, bundle_spans};
-use indelible_client::witness_client::{AddOutcome, WitnessClient};
+use indelible_client::witness_client::{AddOutcome, WitnessClient, WitnessError};
 use indelible_proto::entry_bundle::Entry;
 use indelible_proto::note::{KeyKind, KeyName, NoteSignature, SignedNote, VerifierKey};
 use indelible_proto::proof::LogProof;
@@ -22,16 +21,14 @@ use indelible_tests::{Finished, World};
 
 use crate::stage::Stage;
 use crate::vendor::{Vendor, file_name};
+use crate::watchdog::Watchdog;
 
 const VERIFIED: i32 = 0;
 const REFUSED: i32 = 20;
 const EVIDENCE: i32 = 30;
 
-/// How long the watchdog may take to find the fork it was handed.
-const FOUND_WITHIN: Duration = Duration::from_secs(30);
-
 /// Runs every attack.
-pub(crate) fn run(stage: &mut Stage, world: &World, vendor: &Vendor) {
+pub(crate) fn run(stage: &mut Stage, world: &World, vendor: &Vendor, watchdog: &mut Watchdog) {
     stage.act("Attack: a changed file");
     changed_file(stage, world, vendor);
     stage.act("Attack: an update nobody logged");
@@ -41,7 +38,7 @@ pub(crate) fn run(stage: &mut Stage, world: &World, vendor: &Vendor) {
     stage.act("Attack: a forged cosignature");
     forged_cosignature(stage, world, vendor);
     stage.act("Attack: the log shows the watchdog one history and a customer another");
-    split_view(stage, world, vendor);
+    split_view(stage, world, vendor, watchdog);
 }
 
 fn changed_file(stage: &mut Stage, world: &World, vendor: &Vendor) {
@@ -108,17 +105,13 @@ fn forge(witness: &VerifierKey, text: &str) -> NoteSignature {
 }
 
 /// The log's operator has turned: same size, but the last entry is another one for this customer.
-fn split_view(stage: &mut Stage, world: &World, vendor: &Vendor) {
+fn split_view(stage: &mut Stage, world: &World, vendor: &Vendor, watchdog: &mut Watchdog) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let http = HttpClient::new(Timeouts::default()).expect("an HTTP client");
     let log = LogClient::new(Source::http(world.url(), &http));
-    let (honest, entries) = runtime.block_on(read_log(&log));
+    let entries = runtime.block_on(read_log(&log));
     let size = TreeSize::new(entries.len() as u64).expect("a tree in memory");
-    let shown = world.file("shown-to-a-customer.txt");
-    fs::write(&shown, &honest).expect("a file can be written");
-    let mut watchdog = start_watchdog(world, &shown);
-    stage.say("A watchdog follows the log, the witnesses, and a checkpoint that a customer was shown.");
-
+    stage.check("the watchdog has found nothing so far", watchdog.is_quiet(), "it has stopped");
     let mut rogue = Rogue::new(&world.log_dir().join("log.key"), entries);
     let last = rogue.entries().len() - 1;
     let mut targeted = rogue.entries()[last].as_bytes().to_vec();
@@ -135,7 +128,11 @@ fn split_view(stage: &mut Stage, world: &World, vendor: &Vendor) {
             WitnessClient::new(key, world.witness(n).url(), http.clone()).expect("a witness's address");
         let empty = ConsistencyProof::new(Vec::new()).expect("an empty proof");
         let answer = runtime.block_on(witness.add_checkpoint(size, &empty, &fork));
-        let refused = !matches!(answer, Ok(AddOutcome::Added { .. }));
+        // 422: it holds another root of this size. A conflict: it holds another size, so it was not in the quorum.
+        let refused = matches!(
+            answer,
+            Err(WitnessError::Refused { status: 422, .. }) | Ok(AddOutcome::Conflict { .. })
+        );
         stage.check(&format!("witness {n} does not cosign it"), refused, &format!("{answer:?}"));
     }
     let release = &vendor.releases()[0].file;
@@ -149,11 +146,11 @@ fn split_view(stage: &mut Stage, world: &World, vendor: &Vendor) {
         REFUSED,
     );
 
-    fs::write(&shown, fork.encode()).expect("a file can be written");
+    watchdog.hand_in(&fork.encode());
     stage.say("The customer hands the checkpoint to the watchdog.");
-    let ended = wait(&mut watchdog, FOUND_WITHIN);
+    let ended = watchdog.wait();
     stage.check("the watchdog stops with exit code 30", ended == Some(EVIDENCE), &format!("{ended:?}"));
-    let Some(evidence) = only_file(&world.file("evidence")) else {
+    let Some(evidence) = only_file(watchdog.evidence()) else {
         stage.check("it has written evidence", false, "there is not exactly one file");
         return;
     };
@@ -177,12 +174,10 @@ fn stranger(stage: &mut Stage, world: &World, evidence: &Path) {
     let mut bytes = text.into_bytes();
     bytes[size] = if bytes[size] == b'9' { b'8' } else { b'9' };
     fs::write(&copy, bytes).expect("a file can be written");
-    let doctored = verify();
-    let held = doctored.code() != VERIFIED;
-    stage.check("one digit changed in a signed checkpoint: it convinces nobody", held, &doctored.to_string());
+    stage.expect("one digit changed in a signed checkpoint: it convinces nobody", &verify(), REFUSED);
 }
 
-async fn read_log(log: &LogClient) -> (Vec<u8>, Vec<Entry>) {
+async fn read_log(log: &LogClient) -> Vec<Entry> {
     let bytes = log.checkpoint().await.expect("the log has a checkpoint");
     let note = SignedNote::parse(&bytes).expect("it is a note");
     let size =
@@ -191,31 +186,7 @@ async fn read_log(log: &LogClient) -> (Vec<u8>, Vec<Entry>) {
     for span in bundle_spans(TreeSize::ZERO, size) {
         entries.extend(log.entries(span).await.expect("the log serves its entries"));
     }
-    (bytes, entries)
-}
-
-fn start_watchdog(world: &World, shown: &Path) -> Child {
-    let output = fs::File::create(world.file("watchdog.out")).expect("a file can be made");
-    let errors = output.try_clone().expect("a file can be shared");
-    let mut watch = world.client();
-    watch.arg("watch").arg("--policy").arg(world.policy()).arg("--state").arg(world.file("watchdog"));
-    watch.arg("--source").arg(shown).arg("--evidence").arg(world.file("evidence")).args(["--interval", "1"]);
-    watch.stdin(Stdio::null()).stdout(output).stderr(errors).spawn().expect("the watchdog starts")
-}
-
-/// The exit code, if the child ends in time.
-fn wait(child: &mut Child, within: Duration) -> Option<i32> {
-    let began = Instant::now();
-    while began.elapsed() < within {
-        if let Ok(Some(status)) = child.try_wait() {
-            return status.code();
-        }
-        // The standard library can wait for a child or look, not wait with a limit.
-        std::thread::park_timeout(Duration::from_millis(20));
-    }
-    let _ = child.kill();
-    let _ = child.wait();
-    None
+    entries
 }
 
 fn with_signatures(proof: &LogProof, signatures: Vec<NoteSignature>) -> LogProof {

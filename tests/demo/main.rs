@@ -8,6 +8,7 @@ mod attacks;
 mod input;
 mod stage;
 mod vendor;
+mod watchdog;
 
 use std::process::ExitCode;
 
@@ -16,6 +17,7 @@ use indelible_tests::world::{Kind, World};
 
 use stage::Stage;
 use vendor::Vendor;
+use watchdog::Watchdog;
 
 /// A witnessed log of software updates, shown and attacked.
 #[derive(Debug, Parser)]
@@ -31,14 +33,15 @@ struct Args {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let mut stage = Stage::new();
-    stage.say("Building the log server, the witness and the client.");
+    println!("   Building the log server, the witness and the client.");
     indelible_tests::binaries();
 
-    stage.act("A log, three witnesses, a vendor");
+    let mut stage = Stage::new();
+    stage.act("A log, three witnesses, a watchdog, a vendor");
     let mut world = World::start(Kind::Records, 3, 2);
     stage.say(&format!("The log listens on {}. Its three witnesses run on ports of their own;", world.url()));
     stage.say("a checkpoint is published only when two of them have seen that the log merely grew.");
+    let mut watchdog = Watchdog::start(&mut stage, &world);
     let vendor = Vendor::set_up(&mut stage, &world, args.generated);
     vendor.publish(&mut stage, &world);
     if args.serve {
@@ -56,7 +59,7 @@ fn main() -> ExitCode {
     vendor.verify_all(&mut stage, &world);
     world.start_log();
 
-    attacks::run(&mut stage, &world, &vendor);
+    attacks::run(&mut stage, &world, &vendor, &mut watchdog);
     stage.finish()
 }
 

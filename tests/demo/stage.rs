@@ -56,7 +56,7 @@ impl Stage {
     /// Prints the score.
     pub(crate) fn finish(&self) -> ExitCode {
         let seconds = self.began.elapsed().as_secs_f64();
-        println!("\n{} held, {} did not; {seconds:.1} s with the build.", self.held, self.failed);
+        println!("\n{} held, {} did not; {seconds:.1} s after the build.", self.held, self.failed);
         if self.failed == 0 && self.held > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 }
