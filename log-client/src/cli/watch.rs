@@ -1,6 +1,7 @@
 //! `indelible watch`.
 
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::time::Duration;
 
 use clap::Args;
@@ -12,8 +13,7 @@ use super::inputs::{read_policy, state_dir, state_failure};
 use super::watch_report::describe;
 use crate::fetch::Source;
 use crate::http::{HttpClient, Timeouts};
-use crate::state::StateError;
-use crate::watch::{Class, Follower, Listener, LogKind, Places, Report, Round, WatchDir};
+use crate::watch::{Class, Finding, Follower, Listener, LogKind, Places, Report, WatchDir};
 
 /// Watch a log: check every new entry, and that everyone is shown the same history
 ///
@@ -76,23 +76,41 @@ async fn watch(args: &WatchArgs, console: Console) -> Result<Exit, Failure> {
             follower.store().clear().map_err(|error| state_failure(&error))?;
         }
     }
-    let mut listener = Printer(console);
+    let mut printer = Printer { console, gravest: None };
+    // One future for the whole run: a signal that comes while none listens would be lost.
+    let mut stop = pin!(stopped());
     loop {
-        let mut gravest = None;
-        for follower in &mut followers {
-            let round = follower.round(&mut listener).await.map_err(|error| state_failure(&error))?;
-            gravest = gravest.max(round_class(round, console)?);
+        printer.gravest = None;
+        tokio::select! {
+            ended = round(&mut followers, &mut printer) => ended?,
+            () = &mut stop => return Ok(exit(printer.gravest.max(Some(Class::Undecided)))),
         }
+        let gravest = printer.gravest;
         if args.once || gravest == Some(Class::Evidence) {
-            let exit = exit(gravest);
-            console.result(exit, Output::line(summary(gravest)));
-            return Ok(exit);
+            console.result(exit(gravest), Output::line(summary(gravest)));
+            return Ok(exit(gravest));
         }
         tokio::select! {
             () = tokio::time::sleep(Duration::from_secs(args.interval)) => {}
-            () = stopped() => return Ok(exit(gravest)),
+            () = &mut stop => return Ok(exit(gravest)),
         }
     }
+}
+
+/// One look at every place of every log. Fails if it could not be written down, unless what was found is
+/// graver than that.
+async fn round(followers: &mut [Follower], printer: &mut Printer) -> Result<(), Failure> {
+    for follower in followers {
+        let round = follower.round(printer).await.map_err(|error| state_failure(&error))?;
+        match round.trouble {
+            Some(error) if round.gravest == Some(Class::Evidence) => {
+                printer.console.failure(&state_failure(&error));
+            }
+            Some(error) => return Err(state_failure(&error)),
+            None => {}
+        }
+    }
+    Ok(())
 }
 
 fn open(args: &WatchArgs, policy: &Policy) -> Result<Vec<Follower>, Failure> {
@@ -115,20 +133,6 @@ fn open(args: &WatchArgs, policy: &Policy) -> Result<Vec<Follower>, Failure> {
         places.into_iter().map(|places| Follower::open(&dir, places, policy, kind)).collect()
     });
     followers.map_err(|error| state_failure(&error))
-}
-
-/// The gravest finding of a round; a failure if the round could not be written down, unless what it found
-/// is graver.
-fn round_class(round: Round, console: Console) -> Result<Option<Class>, Failure> {
-    match round {
-        Round { gravest: Some(Class::Evidence), trouble } => {
-            let failure = trouble.map(|error: StateError| state_failure(&error));
-            failure.iter().for_each(|failure| console.failure(failure));
-            Ok(Some(Class::Evidence))
-        }
-        Round { trouble: Some(error), .. } => Err(state_failure(&error)),
-        Round { gravest, .. } => Ok(gravest),
-    }
 }
 
 /// Returns when the process is asked to stop.
@@ -166,11 +170,18 @@ fn summary(gravest: Option<Class>) -> &'static str {
     }
 }
 
-struct Printer(Console);
+/// Prints what is found, and remembers how grave it is.
+struct Printer {
+    console: Console,
+    gravest: Option<Class>,
+}
 
 impl Listener for Printer {
     fn hear(&mut self, report: &Report, evidence: Option<&Path>) {
-        self.0.report(describe(report, evidence));
+        if let Finding::Bad(alert) = &report.finding {
+            self.gravest = self.gravest.max(Some(alert.class()));
+        }
+        self.console.report(describe(report, evidence));
     }
 }
 

@@ -79,7 +79,7 @@ async fn a_checkpoint_ahead_of_the_log_waits_until_the_log_has_it() {
     let mut world = World::new();
     let log = log_of(600);
     world.publish(&log_of(260));
-    world.hand_in("ahead.note", &log, 600);
+    world.hand_in("ahead.note", &log, 500);
     let heard = world.round().await;
     assert_eq!((heard.codes, heard.gravest), (vec!["entries-match", "unproven"], Some(Class::Undecided)));
 
