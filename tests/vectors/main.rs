@@ -1,6 +1,8 @@
-//! Verdicts that others wrote down, for our verifiers to repeat: the inclusion and consistency probes of
-//! transparency-dev/merkle. They are taken as a Go module when the suite runs; `tests/run vectors` finds them
+//! Verdicts that others wrote down, for our verifiers to repeat: the Ed25519 tests of Project Wycheproof, and the
+//! inclusion and consistency probes of transparency-dev/merkle. They are taken as a Go module when the suite runs; `tests/run vectors` finds them
 //! and names their folder in `MERKLE_TESTDATA`. The module's subtree probes have no counterpart here.
+
+mod ed25519;
 
 use std::path::{Path, PathBuf};
 
