@@ -14,6 +14,7 @@ use indelible_proto::checkpoint::Origin;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+use crate::chain::Chain;
 use crate::config::DEFAULT_LISTEN;
 use crate::init::{InitError, NewLog, NewWitness, Witnessing, init, parse_url};
 use crate::kind::LogKind;
@@ -60,7 +61,7 @@ struct InitArgs {
     #[arg(long, value_name = "VKEY URL", value_parser = NewWitness::parse)]
     witness: Vec<NewWitness>,
     /// How many of the witnesses must cosign; more than half if not given.
-    #[arg(long, value_name = "K", requires = "witness")]
+    #[arg(long, value_name = "K", requires = "witness", conflicts_with = "no_witnesses")]
     quorum: Option<usize>,
     /// Make a log without witnesses, which its readers must trust alone.
     #[arg(long)]
@@ -89,7 +90,7 @@ pub fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("indelible-server: {error:#}");
+            eprintln!("indelible-server: {}", Chain(error.as_ref()));
             ExitCode::from(exit_code(&error))
         }
     }
@@ -172,6 +173,7 @@ mod tests {
         assert!(!refused(&["--no-witnesses"]));
         assert!(!refused(&[]));
         assert!(refused(&["--quorum", "1"]));
+        assert!(refused(&["--no-witnesses", "--quorum", "1"]));
         assert!(refused(&["--witness", "no key"]));
     }
 }

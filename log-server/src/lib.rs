@@ -16,6 +16,7 @@
 //! that head to the witnesses, [`publish`] makes it public, and [`http`] answers with the proof.
 
 mod blocking;
+mod chain;
 pub mod cli;
 pub mod config;
 pub mod cosign;

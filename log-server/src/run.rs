@@ -225,6 +225,7 @@ impl Running {
         let address = listener.local_addr().map_err(|source| RunError::Listen { address, source })?;
         cosigner.compare_with_witnesses().await?;
 
+        let (stop, stopped) = watch::channel(false);
         let log = Log {
             origin: files.origin,
             key: files.signer.verifier().clone(),
@@ -234,8 +235,8 @@ impl Running {
             published: publisher.subscribe(),
             submit: files.config.submit,
             body_timeout: Duration::from_secs(files.config.http.body_timeout_s.get()),
+            stopping: stopped.clone(),
         };
-        let (stop, stopped) = watch::channel(false);
         let http = {
             let (limits, stopped) = (listen::Limits::new(&files.config.http), stopped.clone());
             let router = http::router(Arc::new(log));

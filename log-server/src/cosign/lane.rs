@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::Candidate;
 use crate::blocking::blocking;
+use crate::chain::Chain;
 use crate::history::{FoundAt, HistoryError, check_part_of};
 use crate::sequencer::SignedHead;
 use crate::tree_reader::{ReadError, TreeReader};
@@ -219,21 +220,6 @@ impl Lane {
         }
         let next = self.retry.map_or(FIRST_RETRY, |retry| retry.saturating_mul(2).min(LONGEST_RETRY));
         self.retry = Some(next);
-    }
-}
-
-/// An error with its causes in one line.
-struct Chain<'a>(&'a dyn std::error::Error);
-
-impl std::fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = self.0.source();
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
     }
 }
 

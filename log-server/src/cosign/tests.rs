@@ -4,6 +4,7 @@ use std::time::Duration;
 use indelible_proto::policy::CosignedBy;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use super::*;
 use crate::publish::{CHECKPOINT_FILE, Published, Standing};
@@ -179,12 +180,27 @@ async fn a_witness_that_holds_another_size_is_proved_to_from_there() {
 }
 
 #[tokio::test]
-async fn a_candidate_stays_until_its_deadline_and_the_newest_follows() {
+async fn a_candidate_is_not_given_up_for_a_newer_one_before_its_deadline() {
+    let mut prompt = honest(2).await;
+    let silent = TestWitness::start(3, Character::Silent).await;
+    let mut rig = Rig::new(2, &[&prompt, &silent]);
+    rig.log.grow(&[1]);
+    let _running = rig.run();
+    assert_eq!(prompt.asked().await, 1);
+    rig.log.grow(&[2]);
+    // However slow the machine, nobody is asked for the newer one.
+    assert!(timeout(Duration::from_millis(50), prompt.asked()).await.is_err());
+    silent.become_(Character::Honest);
+    rig.published_size(2).await;
+}
+
+#[tokio::test]
+async fn after_its_deadline_the_newest_takes_a_candidates_place() {
     let mut prompt = honest(2).await;
     let silent = TestWitness::start(3, Character::Silent).await;
     let mut rig = Rig::new(2, &[&prompt, &silent]);
     let mut cosigner = rig.cosigner();
-    cosigner.deadline = Duration::from_millis(200);
+    cosigner.deadline = Duration::from_millis(20);
     rig.log.grow(&[1]);
     let _running = tokio::spawn(cosigner.run());
     assert_eq!(prompt.asked().await, 1);

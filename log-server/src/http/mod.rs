@@ -61,6 +61,8 @@ pub struct Log {
     pub submit: SubmitConfig,
     /// How long a request's body may take to arrive.
     pub body_timeout: Duration,
+    /// Whether the server was told to stop; submitters are then not kept waiting for witnesses.
+    pub stopping: watch::Receiver<bool>,
 }
 
 /// The log's paths and what answers them.

@@ -26,7 +26,7 @@ use indelible_proto::log_api::{
 use indelible_proto::proof::LogProof;
 use indelible_proto::record::SignedRecord;
 use indelible_proto::size::LeafIndex;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::error::Problem;
 use super::read::content_type;
@@ -102,15 +102,18 @@ impl Log {
         if unpublished >= max { Err(Problem::Backlog { unpublished, max }) } else { Ok(()) }
     }
 
-    /// What is published once it proves the entry at `index`; `None` if that is not before `deadline`.
+    /// What is published once it proves the entry at `index`; `None` if that is not before `deadline`, or if
+    /// the server stops first.
     async fn published_with(&self, index: LeafIndex, deadline: Instant) -> Option<Arc<Published>> {
-        let mut published = self.published.clone();
+        let (mut published, mut stopping) = (self.published.clone(), self.stopping.clone());
         let proves = |published: &Arc<Published>| {
             published.standing() == Standing::Witnessed && published.head().size.contains(index)
         };
-        match timeout_at(deadline, published.wait_for(proves)).await {
-            Ok(Ok(published)) => Some(Arc::clone(&published)),
-            Ok(Err(_)) | Err(_) => None,
+        tokio::select! {
+            biased;
+            published = published.wait_for(proves) => published.ok().map(|published| Arc::clone(&published)),
+            () = sleep_until(deadline) => None,
+            _ = stopping.wait_for(|stopping| *stopping) => None,
         }
     }
 

@@ -72,7 +72,12 @@ impl Site {
         running.ended().await
     }
 
-    /// Waits until it ends by itself.
+    /// Tells it to stop and does not wait.
+    pub(crate) fn tell_to_stop(&self) {
+        self.running.as_ref().unwrap().stop();
+    }
+
+    /// Waits until it has ended.
     pub(crate) async fn ended(&mut self) -> Result<(), RunError> {
         self.running.as_mut().unwrap().ended().await
     }

@@ -216,6 +216,23 @@ async fn a_submitter_waits_for_the_witnesses() {
 }
 
 #[tokio::test]
+async fn a_waiting_submitter_is_told_its_index_when_the_log_stops() {
+    let witness = TestWitness::start(2, Character::Silent).await;
+    let mut site = Site::new(LogKind::Records, &[&witness]);
+    site.configure(|config| config.submit.wait_s = 3600);
+    site.start().await.unwrap();
+    let record = genesis().encode();
+    let answered = async { site.post("/submit", &record).await };
+    let stopped = async {
+        while site.get("/tile/0/000.p/1").await.status != 200 {}
+        site.tell_to_stop();
+    };
+    let (reply, ()) = tokio::join!(answered, stopped);
+    assert_eq!(reply.status, 202);
+    site.ended().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_channels_head_is_told() {
     let site = Site::run(LogKind::Records).await;
     let path = format!("/channel/{CHANNEL}");
