@@ -7,6 +7,8 @@ pub mod files;
 pub mod http;
 pub mod inspect;
 pub mod keys;
+#[cfg(feature = "listen")]
+pub mod listen;
 pub mod log_client;
 pub mod log_submit;
 pub mod pins;

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use indelible_client::durable::{self, DurableError};
+use indelible_client::listen::Limits;
 use indelible_proto::checkpoint::Origin;
 use indelible_proto::sign::LogSigner;
 use serde::Deserialize;
@@ -139,6 +140,18 @@ pub struct HttpConfig {
     pub write_timeout_s: NonZeroU64,
     /// Seconds running requests get to end when the server is stopped.
     pub drain_s: u64,
+}
+
+impl HttpConfig {
+    /// The same as bounds of connections.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            connections: usize::try_from(self.max_connections.get()).unwrap_or(usize::MAX),
+            header: Duration::from_secs(self.header_timeout_s.get()),
+            write: Duration::from_secs(self.write_timeout_s.get()),
+            drain: Duration::from_secs(self.drain_s),
+        }
+    }
 }
 
 /// How cosignatures are collected.

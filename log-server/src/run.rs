@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use indelible_client::durable::{self, DurableError};
+use indelible_client::listen;
 use indelible_proto::checkpoint::{CheckpointError, Origin};
 use indelible_proto::note::KeyError;
 use indelible_proto::policy::{MAX_POLICY_BYTES, Policy, PolicyFileError};
@@ -22,7 +23,7 @@ use tokio::task::JoinHandle;
 use crate::blocking::blocking;
 use crate::config::{Config, ConfigError, DATA_DIR, KEY_FILE, POLICY_FILE};
 use crate::cosign::{CosignError, Cosigner};
-use crate::http::{self, Log, listen};
+use crate::http::{self, Log};
 use crate::publish::{PublishError, Publisher};
 use crate::sequencer::{OpenError, Sequencer};
 
@@ -238,7 +239,7 @@ impl Running {
             stopping: stopped.clone(),
         };
         let http = {
-            let (limits, stopped) = (listen::Limits::new(&files.config.http), stopped.clone());
+            let (limits, stopped) = (files.config.http.limits(), stopped.clone());
             let router = http::router(Arc::new(log));
             async move { listen::serve(listener, router, limits, until_stopped(stopped)).await }
         };

@@ -11,8 +11,6 @@
 //! A body above the limit gets 413, one that does not come in time 408. Answers may be read by scripts of
 //! any web page: everything here is public.
 
-mod listen;
-
 #[cfg(test)]
 mod tests;
 
@@ -30,8 +28,6 @@ use indelible_proto::witness_api::{
 };
 use tokio::sync::Semaphore;
 use tower_http::set_header::SetResponseHeaderLayer;
-
-pub use listen::{Limits, serve};
 
 use crate::refusal::Refusal;
 use crate::witness::Witness;

@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use indelible_client::listen::{Limits, serve};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::clock::{self, Clock};
 use crate::config::{Config, ConfigError};
-use crate::http::{self, Limits};
+use crate::http;
 use crate::init::{Layout, SetupError};
 use crate::logs::KnownLogs;
 use crate::store::{Store, StoreError};
@@ -91,14 +92,15 @@ impl Ready {
         let Self { layout, config, witness, mut known, listener, address: _ } = self;
         let mut hangup = signal(SignalKind::hangup()).map_err(RunError::Process)?;
         let router = http::router(Arc::clone(&witness), config.request_timeout);
-        let limits = Limits { connections: config.max_connections, timeout: config.request_timeout };
+        let (connections, timeout) = (config.max_connections, config.request_timeout);
+        let limits = Limits { connections, header: timeout, write: timeout, drain: timeout };
         let stop = async {
             tokio::select! {
                 () = stop => {}
                 () = witness.store().failed() => {}
             }
         };
-        let mut server = std::pin::pin!(http::serve(listener, router, limits, stop));
+        let mut server = std::pin::pin!(serve(listener, router, limits, stop));
         loop {
             tokio::select! {
                 () = &mut server => break,

@@ -15,7 +15,6 @@
 
 mod body;
 pub mod error;
-pub mod listen;
 mod page;
 mod read;
 mod submit;

@@ -1,4 +1,4 @@
-//! Connections: how many, how long, and how they end.
+//! Connections of the servers: how many, how long, and how they end. Feature `listen`.
 //!
 //! HTTP/1.1 only; TLS is a proxy's job. Each connection is bounded on every side: a request's head must arrive
 //! in time (which also ends idle connections), a client that takes none of its answer is cut off, and beyond
@@ -27,8 +27,6 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Sleep, sleep, timeout};
 
-use crate::config::HttpConfig;
-
 /// How long to wait before accepting again when the system has no file descriptor left or the like.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -43,18 +41,6 @@ pub struct Limits {
     pub write: Duration,
     /// For running requests to end once the server is told to stop.
     pub drain: Duration,
-}
-
-impl Limits {
-    /// The bounds the settings ask for.
-    pub fn new(config: &HttpConfig) -> Self {
-        Self {
-            connections: usize::try_from(config.max_connections.get()).unwrap_or(usize::MAX),
-            header: Duration::from_secs(config.header_timeout_s.get()),
-            write: Duration::from_secs(config.write_timeout_s.get()),
-            drain: Duration::from_secs(config.drain_s),
-        }
-    }
 }
 
 /// Serves `router` on `listener` until `stop` resolves, then lets running requests end within `limits.drain`
