@@ -106,16 +106,21 @@ pub fn parse_record_vkey(argument: &str) -> Result<VerifierKey, KeyFileError> {
 /// # Errors
 /// [`KeyFileError::File`], [`KeyFileError::Missing`] or [`KeyFileError::Key`].
 pub fn parse_vkey(argument: &str) -> Result<VerifierKey, KeyFileError> {
+    // The text first: a file whose path spells a key must not speak in its name.
+    let text = VerifierKey::parse(argument);
+    if let Ok(key) = text {
+        return Ok(key);
+    }
     let not_a_key = |source| KeyFileError::Key { from: argument.to_owned(), source };
     if let Some(bytes) = durable::read(Path::new(argument), MAX_KEY_FILE_BYTES)? {
         let text = std::str::from_utf8(&bytes).map_err(|_| not_a_key(KeyError::Form))?;
         return VerifierKey::parse(one_line(text)).map_err(not_a_key);
     }
-    match VerifierKey::parse(argument) {
-        // One word without a plus sign was meant as a path.
-        Err(_) if !argument.contains('+') => Err(KeyFileError::Missing(argument.to_owned())),
-        parsed => parsed.map_err(not_a_key),
+    // One word without a plus sign was meant as a path.
+    if !argument.contains('+') {
+        return Err(KeyFileError::Missing(argument.to_owned()));
     }
+    text.map_err(not_a_key)
 }
 
 /// Where the verifier key of the secret key at `path` is.
@@ -184,6 +189,18 @@ mod tests {
         write_pair(&path, &key(KeyKind::Record)).unwrap();
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
         assert_eq!(read_record_signer(&path).unwrap_err().code(), "key-exposed");
+    }
+
+    #[test]
+    fn a_file_whose_path_spells_a_key_does_not_stand_in_for_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let name = KeyName::parse(dir.path().join("publish").to_str().unwrap()).unwrap();
+        let trusted = generate(KeyKind::Record, name).unwrap();
+        let vkey = trusted.verifier().to_string();
+        let spelled = Path::new(&vkey);
+        std::fs::create_dir_all(spelled.parent().unwrap()).unwrap();
+        std::fs::write(spelled, format!("{}\n", key(KeyKind::Record).verifier())).unwrap();
+        assert_eq!(&parse_record_vkey(&vkey).unwrap(), trusted.verifier());
     }
 
     #[test]

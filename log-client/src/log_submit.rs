@@ -153,7 +153,10 @@ fn read_answer(answer: &Answer) -> Option<SubmitAnswer> {
         200 => Some(SubmitAnswer::Proof(answer.body.clone())),
         202 => SequencedAnswer::parse(&answer.body).ok().map(|answer| SubmitAnswer::Sequenced(answer.index)),
         409 => error().map(SubmitAnswer::Conflict),
-        429 | 503 => Some(SubmitAnswer::Busy { retry_after: answer.retry_after_s.map(Duration::from_secs) }),
+        // A record that was too slow to arrive was not judged.
+        408 | 429 | 503 => {
+            Some(SubmitAnswer::Busy { retry_after: answer.retry_after_s.map(Duration::from_secs) })
+        }
         400..500 => error().map(SubmitAnswer::Refused),
         _ => None,
     }
@@ -175,7 +178,9 @@ mod tests {
         assert_eq!(read_answer(&answer(200, b"proof")), Some(SubmitAnswer::Proof(b"proof".to_vec())));
         let busy = SubmitAnswer::Busy { retry_after: Some(Duration::from_secs(7)) };
         assert_eq!(read_answer(&answer(503, b"")), Some(busy.clone()));
-        assert_eq!(read_answer(&answer(429, b"")), Some(busy));
+        assert_eq!(read_answer(&answer(429, b"")), Some(busy.clone()));
+        let slow = ApiError::new("body-slow", "send it again").encode();
+        assert_eq!(read_answer(&answer(408, slow.as_bytes())), Some(busy));
     }
 
     #[test]

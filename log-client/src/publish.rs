@@ -325,7 +325,9 @@ async fn wait_for_proof(
         let (wait, give_up) = match log.submit(leaf).await {
             Ok(SubmitAnswer::Proof(bytes)) => return Ok(bytes),
             Ok(SubmitAnswer::Conflict(error)) => return Err(PublishError::Conflict(error)),
-            Ok(SubmitAnswer::Refused(error)) => return Err(PublishError::Refused(error)),
+            Ok(SubmitAnswer::Refused(error)) => {
+                return Err(sequenced.map_or(PublishError::Refused(error), PublishError::NotWitnessed));
+            }
             Ok(SubmitAnswer::Sequenced(index)) => {
                 sequenced = Some(index);
                 (backoff, PublishError::NotWitnessed(index))

@@ -19,8 +19,8 @@ use indelible_proto::tree::{
 };
 
 use crate::storage::entries::{self, EncodedEntry};
-use crate::storage::tiles::TileFiles;
 pub use crate::storage::tiles::StoredError;
+use crate::storage::tiles::TileFiles;
 
 /// Most bytes of full tiles and bundles kept in memory unless told otherwise.
 pub const DEFAULT_CACHE_BYTES: usize = 32 * 1024 * 1024;

@@ -10,7 +10,7 @@ use indelible_proto::record::SignedRecord;
 use indelible_server::kind::LogKind;
 use indelible_server::sequencer::{SequencerHandle, Submission};
 
-use crate::Scale;
+use crate::Plan;
 use crate::cpu;
 use crate::limits::{Signed, verify_all};
 use crate::local_log::{LocalLog, check_one};
@@ -24,14 +24,14 @@ const CHANNELS: usize = 128;
 const WAITING: usize = 2_048;
 const MIN_RATIO: f64 = 0.8;
 
-pub(crate) fn run(scale: Scale) -> Result<Vec<Line>> {
-    let log = LocalLog::create(LogKind::Records)?;
+pub(crate) fn run(plan: &Plan) -> Result<Vec<Line>> {
+    let log = LocalLog::create(LogKind::Records, plan.dir())?;
     let sequencer = log.open()?;
     let mut vendors = (0..CHANNELS).map(Channel::new).collect::<Result<Vec<_>>>()?;
-    let each = scale.of(160, 8);
+    let each = plan.of(160, 8);
     admit(&sequencer.handle(), &Round::sign(&mut vendors, each)?)?;
     let (mut rounds, mut one_core, mut cpu_us) = (vec![], vec![], vec![]);
-    for _ in 0..scale.rounds() {
+    for _ in 0..plan.rounds() {
         let round = Round::sign(&mut vendors, each)?;
         let count = round.signatures.len() as f64;
         let alone = count / verify_all(&round.signatures, cores())?.as_secs_f64();
@@ -43,14 +43,14 @@ pub(crate) fn run(scale: Scale) -> Result<Vec<Line>> {
     }
     sequencer.shutdown();
     let one_core = Spread::of(one_core).median;
-    let case = format!("signed records, {} threads x {WAITING} waiting", cores());
+    let case = format!("signed records, {} threads x {WAITING} unanswered", cores());
     let bound = format!("verify_strict alone on {} cores", cores());
     let line = Line::new("admission", case, "/s", &rounds, bound);
     let met = line.ratio.median >= MIN_RATIO;
     let of_one = Number(line.measured.spread.median / one_core);
     Ok(vec![
         line.note(format!(
-            "CPU {} us per record; {of_one} of verify_strict on one core, {}/s",
+            "CPU {} µs per record; {of_one} of verify_strict on one core, {}/s",
             Number(Spread::of(cpu_us).median),
             Number(one_core)
         ))
@@ -98,7 +98,7 @@ fn admit_share(log: &SequencerHandle, channels: &[Vec<Vec<u8>>]) -> Result<()> {
             unanswered.pop_front().map_or(Ok(()), check_one)?;
         }
         let record = SignedRecord::parse(leaf)?;
-        unanswered.push_back(log.submit(Submission::Record(record))?);
+        unanswered.push_back(log.submit(Submission::Record(Box::new(record)))?);
     }
     unanswered.into_iter().try_for_each(check_one)
 }

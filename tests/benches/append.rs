@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::Result;
 use indelible_server::kind::LogKind;
 
-use crate::Scale;
+use crate::Plan;
 use crate::cpu;
 use crate::limits::{self, Preallocated};
 use crate::local_log::{ENTRY_BYTES, Entries, Feed, LocalLog, append};
@@ -29,12 +29,12 @@ const CASES: [(usize, usize, Feed); 5] = [
 /// Bytes a batch of one entry adds to the journal: two record headers, the batch's own, the entry, the note.
 const SMALLEST_COMMIT_BYTES: usize = 2 * 96 + 48 + ENTRY_BYTES + 256;
 
-pub(crate) fn run(scale: Scale) -> Result<Vec<Line>> {
-    CASES.into_iter().map(|(full, quick, feed)| case(scale, scale.of(full, quick), feed)).collect()
+pub(crate) fn run(plan: &Plan) -> Result<Vec<Line>> {
+    CASES.into_iter().map(|(full, quick, feed)| case(plan, plan.of(full, quick), feed)).collect()
 }
 
-fn case(scale: Scale, count: usize, feed: Feed) -> Result<Line> {
-    let log = LocalLog::create(LogKind::Raw)?;
+fn case(plan: &Plan, count: usize, feed: Feed) -> Result<Line> {
+    let log = LocalLog::create(LogKind::Raw, plan.dir())?;
     let sequencer = log.open()?;
     let (handle, entries) = (sequencer.handle(), Entries::default());
     let disk = Preallocated::create(log.scratch(), (count * ENTRY_BYTES) as u64)?;
@@ -42,40 +42,46 @@ fn case(scale: Scale, count: usize, feed: Feed) -> Result<Line> {
 
     append(&handle, &entries, count / 4, feed)?;
     let (mut rounds, mut cpu_us, mut hashing) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..scale.rounds() {
-        let hashes_per_s = limits::tree_hashes_per_s(ENTRY_BYTES, scale.of(300_000, 30_000));
+    let mut by_thread = [(SEQUENCER, Vec::new()), (INDEX, Vec::new())];
+    for _ in 0..plan.rounds() {
+        let hashes_per_s = limits::tree_hashes_per_s(ENTRY_BYTES, plan.of(300_000, 30_000));
         let writes_per_s = if alone {
             let writes = disk.synced_writes(count, SMALLEST_COMMIT_BYTES)?;
             writes.count() as f64 / writes.total().as_secs_f64()
         } else {
             disk.sequential_bytes_per_s()? / ENTRY_BYTES as f64
         };
+        let threads = [cpu::of_threads(SEQUENCER)?, cpu::of_threads(INDEX)?];
         let (cpu, begun) = (cpu::of_this_process(), Instant::now());
         let appended = append(&handle, &entries, count, feed)? as f64;
         let took = begun.elapsed();
         rounds.push((appended / took.as_secs_f64(), writes_per_s.min(hashes_per_s)));
         cpu_us.push(us(cpu::of_this_process() - cpu) / appended);
+        for (used, before) in by_thread.iter_mut().zip(threads) {
+            used.1.push(us(cpu::of_threads(used.0)?.saturating_sub(before)) / appended);
+        }
         hashing.push(hashes_per_s);
     }
     sequencer.shutdown();
 
     let (cpu_us, hashing) = (Spread::of(cpu_us).median, Spread::of(hashing).median);
+    let [sequencer, index] = by_thread.map(|(_, rounds)| Number(Spread::of(rounds).median));
     let (case, bound) = match feed {
         Feed::Single { producers: 1, waiting: 1 } => (
-            "one at a time".to_owned(),
+            "single entries, one at a time".to_owned(),
             format!("{SMALLEST_COMMIT_BYTES} B written over and fdatasync, each"),
         ),
         Feed::Single { producers, waiting } => {
-            (format!("{producers} x {waiting} single entries waiting"), SEQUENTIAL.to_owned())
+            (format!("single entries, {producers} threads x {waiting} unanswered"), SEQUENTIAL.to_owned())
         }
         Feed::Groups { producers, group } => {
-            (format!("{producers} x groups of {group}"), SEQUENTIAL.to_owned())
+            (format!("groups of {group}, {producers} threads"), SEQUENTIAL.to_owned())
         }
     };
     let line = Line::new("append", case, "/s", &rounds, bound);
     let hashing_us = 1e6 / hashing;
     let line = line.note(format!(
-        "CPU {} us per entry, all threads and the producer's own included; SHA-256 alone {} us",
+        "CPU {} µs per entry, of which sequencer {sequencer}, index {index}, else submitters; SHA-256 alone {}",
         Number(cpu_us),
         Number(hashing_us)
     ));
@@ -88,4 +94,7 @@ fn case(scale: Scale, count: usize, feed: Feed) -> Result<Line> {
     })
 }
 
+/// Names of the threads that sequence, and of those that keep the index.
+const SEQUENCER: &[&str] = &["sequencer", "log-sync"];
+const INDEX: &[&str] = &["index", "sled-"];
 const SEQUENTIAL: &str = "the entries' bytes written over in 1 MiB chunks, fdatasync each";

@@ -28,3 +28,22 @@ pub(crate) fn of_process(pid: u32) -> Result<Duration> {
     let ticks = ticks.with_context(|| format!("{path} has no CPU times"))?;
     Ok(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
 }
+
+/// CPU time that threads of this process have used so far whose names begin with one of `names`. Those that
+/// have ended do not count.
+///
+/// # Errors
+/// If the system has no `/proc`.
+pub(crate) fn of_threads(names: &[&str]) -> Result<Duration> {
+    let mut nanoseconds = 0;
+    for thread in std::fs::read_dir("/proc/self/task")? {
+        let thread = thread?.path();
+        // A thread that ends between two of these calls is one that has ended.
+        let Ok(name) = std::fs::read_to_string(thread.join("comm")) else { continue };
+        if names.iter().any(|wanted| name.starts_with(wanted)) {
+            let stat = std::fs::read_to_string(thread.join("schedstat")).unwrap_or_default();
+            nanoseconds += stat.split(' ').next().and_then(|first| first.parse().ok()).unwrap_or(0);
+        }
+    }
+    Ok(Duration::from_nanos(nanoseconds))
+}

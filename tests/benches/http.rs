@@ -14,7 +14,7 @@ use indelible_proto::log_api::ADD_PATH;
 use indelible_tests::Running;
 use indelible_tests::world::{Kind, World};
 
-use crate::Scale;
+use crate::Plan;
 use crate::bare;
 use crate::cpu;
 use crate::limits::Preallocated;
@@ -31,14 +31,14 @@ const OPEN_CONNECTIONS: usize = 400;
 /// Most CPU the server may use for an entry, in microseconds, where many arrive.
 const MAX_CPU_US: f64 = 25.0;
 
-pub(crate) fn run(scale: Scale) -> Result<Vec<Line>> {
+pub(crate) fn run(plan: &Plan) -> Result<Vec<Line>> {
     let world = World::start(Kind::Raw, 0, 0);
     let bare = bare::start(&world.file("bare.out"))?;
     let servers = Servers { log: world.log(), bare: &bare, entries: Arc::default() };
-    let closed = CONNECTIONS.into_iter().map(|connections| servers.closed(scale, connections));
+    let closed = CONNECTIONS.into_iter().map(|connections| servers.closed(plan, connections));
     let mut lines = closed.collect::<Result<Vec<_>>>()?;
     for per_s in RATES {
-        lines.push(servers.open(scale, per_s, world.path())?);
+        lines.push(servers.open(plan, per_s, world.path())?);
     }
     Ok(lines)
 }
@@ -50,12 +50,12 @@ struct Servers<'a> {
 }
 
 impl Servers<'_> {
-    fn closed(&self, scale: Scale, connections: usize) -> Result<Line> {
-        let time = scale.of(Duration::from_secs(4), Duration::from_millis(300));
+    fn closed(&self, plan: &Plan, connections: usize) -> Result<Line> {
+        let time = plan.of(Duration::from_secs(4), Duration::from_millis(300));
         self.load(self.log, connections, time / 2)?;
         self.load(self.bare, connections, time / 4)?;
         let (mut rounds, mut cpu_us, mut bare_cpu_us, mut own_cpu_us) = (vec![], vec![], vec![], vec![]);
-        for _ in 0..scale.rounds() {
+        for _ in 0..plan.rounds() {
             let bare = self.load(self.bare, connections, time / 2)?;
             let log = self.load(self.log, connections, time)?;
             rounds.push((log.per_s, bare.per_s));
@@ -66,22 +66,28 @@ impl Servers<'_> {
         let [cpu_us, bare_cpu_us, own_cpu_us] =
             [cpu_us, bare_cpu_us, own_cpu_us].map(|rounds| Spread::of(rounds).median);
         let case = format!("POST /add, {connections} connections, always busy");
-        let line = Line::new("http", case, "/s", &rounds, "a bare server that acknowledges without a log");
+        let line = Line::new(
+            "http",
+            case,
+            "/s",
+            &rounds,
+            "a bare server on the same HTTP library that only answers",
+        );
         let line = line.note(format!(
-            "server CPU {} us per entry, the bare server's {}; the load generator's {}",
+            "server CPU {} µs per entry, the bare server's {}; the load generator's {}",
             Number(cpu_us),
             Number(bare_cpu_us),
             Number(own_cpu_us)
         ));
         Ok(if connections == CONNECTIONS[1] {
-            line.goal(format!("at most {MAX_CPU_US} us of server CPU per entry"), cpu_us <= MAX_CPU_US)
+            line.goal(format!("at most {MAX_CPU_US} µs of server CPU per entry"), cpu_us <= MAX_CPU_US)
         } else {
             line
         })
     }
 
-    fn open(&self, scale: Scale, per_s: u32, dir: &Path) -> Result<Line> {
-        let time = scale.of(Duration::from_secs(6), Duration::from_millis(500));
+    fn open(&self, plan: &Plan, per_s: u32, dir: &Path) -> Result<Line> {
+        let time = plan.of(Duration::from_secs(6), Duration::from_millis(500));
         let disk = Preallocated::create(dir, 8 * 1024 * 1024)?;
         let stop = Arc::new(AtomicBool::new(false));
         let send = |server: &Running, time| -> Result<Latencies> {
@@ -89,9 +95,9 @@ impl Servers<'_> {
         };
         send(self.log, time / 4)?;
         let (mut rounds, mut p99, mut p999, mut sync) = (vec![], vec![], vec![], vec![]);
-        for _ in 0..scale.rounds() {
+        for _ in 0..plan.rounds() {
             let bare = send(self.bare, time / 3)?;
-            let synced = disk.synced_writes(scale.of(300, 30), 4096)?.percentile(50.0);
+            let synced = disk.synced_writes(plan.of(300, 30), 4096)?.percentile(50.0);
             let log = send(self.log, time)?;
             rounds.push((ms(log.percentile(50.0)), ms(bare.percentile(50.0) + synced)));
             p99.push(ms(log.percentile(99.0)));
@@ -99,11 +105,10 @@ impl Servers<'_> {
             sync.push(ms(synced));
         }
         let [p99, p999, sync] = [p99, p999, sync].map(|rounds| Number(Spread::of(rounds).median));
-        let case = format!("POST /add, {per_s}/s whatever happens, p50");
+        let case = format!("POST /add, {per_s}/s, p50 from when due");
         let bound = "the bare server's p50 at this rate, and a synced 4 KiB write";
-        Ok(Line::new("http", case, "ms", &rounds, bound).note(format!(
-            "p99 {p99} ms, p99.9 {p999} ms, from when each was due; one synced write {sync} ms"
-        )))
+        Ok(Line::new("http", case, "ms", &rounds, bound)
+            .note(format!("p99 {p99} ms, p99.9 {p999} ms; one synced write {sync} ms")))
     }
 
     fn load(&self, server: &Running, connections: usize, time: Duration) -> Result<Loaded> {

@@ -19,19 +19,20 @@ use tokio::sync::oneshot;
 /// Length of the entries of raw logs, in bytes.
 pub(crate) const ENTRY_BYTES: usize = 256;
 
-/// A log without witnesses in a folder of its own, which is deleted when this is dropped.
+/// A log without witnesses.
 #[derive(Debug)]
 pub(crate) struct LocalLog {
-    parent: TempDir,
+    parent: PathBuf,
 }
 
 impl LocalLog {
-    /// A new log, as `indelible-server init` makes it.
+    /// A new log in a new folder in `parent`, as `indelible-server init` makes it. It stays there: files that
+    /// were deleted a moment ago make new ones slow on some file systems.
     ///
     /// # Errors
     /// If it cannot be made.
-    pub(crate) fn create(kind: LogKind) -> Result<Self> {
-        let log = Self { parent: TempDir::with_prefix("indelible-bench-")? };
+    pub(crate) fn create(kind: LogKind, parent: &Path) -> Result<Self> {
+        let log = Self { parent: TempDir::with_prefix_in("log-", parent)?.keep() };
         init::init(&NewLog {
             dir: log.dir(),
             origin: Origin::parse("log.example/bench")?,
@@ -58,7 +59,7 @@ impl LocalLog {
 
     /// The log's directory.
     pub(crate) fn dir(&self) -> PathBuf {
-        self.parent.path().join("log")
+        self.parent.join("log")
     }
 
     /// The directory with everything it stores.
@@ -68,7 +69,7 @@ impl LocalLog {
 
     /// A folder on the same file system for other files.
     pub(crate) fn scratch(&self) -> &Path {
-        self.parent.path()
+        &self.parent
     }
 }
 

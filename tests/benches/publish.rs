@@ -20,7 +20,7 @@ use indelible_proto::proof::LogProof;
 use indelible_tests::world::{Kind, World};
 use tokio::runtime::Runtime;
 
-use crate::Scale;
+use crate::Plan;
 use crate::limits::{Preallocated, durable_replaces};
 use crate::load::{Bodies, Target, open_loop, runtime};
 use crate::records::Channel;
@@ -34,25 +34,25 @@ const BACKGROUND_CHANNELS: usize = 64;
 /// What the median has to stay below, in milliseconds.
 const MAX_P50_MS: f64 = 50.0;
 
-pub(crate) fn run(scale: Scale) -> Result<Vec<Line>> {
+pub(crate) fn run(plan: &Plan) -> Result<Vec<Line>> {
     let world = World::start(Kind::Records, 3, 2);
     let mut publisher = Publisher::new(&world)?;
-    publisher.publish(scale.of(30, 3))?;
-    let idle = case(scale, &mut publisher, &world, "idle")?;
-    let background = Background::prepare(scale, &world)?;
+    publisher.publish(plan.of(30, 3))?;
+    let idle = case(plan, &mut publisher, &world, "idle")?;
+    let background = Background::prepare(plan, &world)?;
     let busy = background.during(|| {
-        publisher.publish(scale.of(30, 3))?;
-        case(scale, &mut publisher, &world, &format!("{BACKGROUND_PER_S} other records/s"))
+        publisher.publish(plan.of(30, 3))?;
+        case(plan, &mut publisher, &world, &format!("{BACKGROUND_PER_S}/s beside"))
     })?;
     Ok(vec![idle, busy])
 }
 
-fn case(scale: Scale, publisher: &mut Publisher, world: &World, what: &str) -> Result<Line> {
-    let count = scale.of(120, 10);
+fn case(plan: &Plan, publisher: &mut Publisher, world: &World, what: &str) -> Result<Line> {
+    let count = plan.of(120, 10);
     let disk = Preallocated::create(world.path(), 8 * 1024 * 1024)?;
     let (mut rounds, mut all, mut journal, mut replace) = (vec![], vec![], vec![], vec![]);
-    for _ in 0..scale.rounds() {
-        let (write, replacement) = floor(scale, &disk, world.path())?;
+    for _ in 0..plan.rounds() {
+        let (write, replacement) = floor(plan, &disk, world.path())?;
         let times = publisher.publish(count)?;
         rounds.push((ms(Latencies::of(times.clone()).percentile(50.0)), ms(write + 2 * replacement)));
         all.extend(times);
@@ -62,19 +62,19 @@ fn case(scale: Scale, publisher: &mut Publisher, world: &World, what: &str) -> R
     let all = Latencies::of(all);
     let [journal, replace] = [journal, replace].map(|rounds| Number(Spread::of(rounds).median));
     let (count, p99) = (all.count(), Number(ms(all.percentile(99.0))));
-    let case = format!("record to verified proof, {what}, p50");
-    let line = Line::new("publish", case, "ms", &rounds, "the 5 syncs on the way, one after the other");
+    let case = format!("signing to verified proof, {what}, p50");
+    let line = Line::new("publish", case, "ms", &rounds, "the five syncs on the way, one after the other");
     let met = line.measured.spread.median < MAX_P50_MS;
     Ok(line
         .note(format!(
-            "p99 {p99} ms over all {count}; one synced write {journal} ms, one replacement {replace} ms"
+            "p99 {p99} ms of all {count}; one synced write {journal} ms, one replacement {replace} ms"
         ))
         .goal(format!("p50 below {MAX_P50_MS} ms"), met))
 }
 
 /// What a synced write and a durable replacement take at the moment.
-fn floor(scale: Scale, disk: &Preallocated, dir: &Path) -> Result<(Duration, Duration)> {
-    let count = scale.of(100, 10);
+fn floor(plan: &Plan, disk: &Preallocated, dir: &Path) -> Result<(Duration, Duration)> {
+    let count = plan.of(100, 10);
     let write = disk.synced_writes(count, 2048)?.percentile(50.0);
     Ok((write, durable_replaces(dir, count)?.percentile(50.0)))
 }
@@ -119,8 +119,8 @@ struct Background {
 }
 
 impl Background {
-    fn prepare(scale: Scale, world: &World) -> Result<Self> {
-        let longest = scale.of(Duration::from_secs(60), Duration::from_secs(4));
+    fn prepare(plan: &Plan, world: &World) -> Result<Self> {
+        let longest = plan.of(Duration::from_secs(60), Duration::from_secs(4));
         let each = longest.as_secs() as usize * BACKGROUND_PER_S as usize / BACKGROUND_CHANNELS * 2;
         let mut leaves = Vec::new();
         for number in 0..BACKGROUND_CHANNELS {

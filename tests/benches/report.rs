@@ -91,16 +91,13 @@ impl Line {
 
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { row, case, measured, bound, bound_is, ratio, .. } = self;
-        let value = format!("{} {}", Number(measured.spread.median), measured.unit);
-        let spread = format!("{} .. {}", Number(measured.spread.low), Number(measured.spread.high));
-        let ratio = Number(ratio.median).to_string();
+        let Self { row, case, measured: Figure { spread, unit }, bound, bound_is, ratio, .. } = self;
+        let value = format!("{} {unit}", Number(spread.median));
+        writeln!(f, "{row:<9} {case:<50} {value:>16}  {:>24}", Range(*spread).to_string())?;
+        let mut indented = |text: &str| writeln!(f, "{:<12}{text}", "");
+        let (ratio, range) = (Number(ratio.median), Range(*ratio));
         let (bound, unit) = (Number(bound.spread.median), bound.unit);
-        writeln!(
-            f,
-            "{row:<10} {case:<44} {value:>14}  {spread:>20}  {ratio:>6} x {bound} {unit}: {bound_is}"
-        )?;
-        let mut indented = |text: &str| writeln!(f, "{:<13}{text}", "");
+        indented(&format!("{ratio} ({range}) of {bound} {unit}: {bound_is}"))?;
         for note in &self.notes {
             indented(note)?;
         }
@@ -113,11 +110,18 @@ impl fmt::Display for Line {
 
 /// What stands above the lines.
 pub(crate) fn heading(machine: &Machine, command: &str) -> String {
-    let columns = format!(
-        "{:<10} {:<44} {:>14}  {:>20}  {:>6}   of what, measured in the same rounds",
-        "row", "case", "median", "lowest .. highest", "ratio"
-    );
-    format!("{command}\n{}\n\n{columns}", machine.line())
+    let columns = format!("{:<9} {:<50} {:>16}  {:>24}", "row", "case", "median round", "lowest .. highest");
+    let ratio = "ratio (lowest .. highest) of what bounds it, measured in the same rounds";
+    format!("{command}\n{}\n\n{columns}\n{:<12}{ratio}\n", machine.line(), "")
+}
+
+/// The extremes of a spread.
+struct Range(Spread);
+
+impl fmt::Display for Range {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} .. {}", Number(self.0.low), Number(self.0.high))
+    }
 }
 
 /// Everything as one JSON object.

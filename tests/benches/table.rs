@@ -29,9 +29,11 @@ mod stats;
 mod verify;
 
 use std::cell::OnceCell;
+use std::path::Path;
 
 use anyhow::{Result, ensure};
 use clap::Parser;
+use tempfile::TempDir;
 
 use machine::Machine;
 use report::{Line, Report, heading};
@@ -41,7 +43,7 @@ use startup::LargeLog;
 #[derive(Debug, Parser)]
 #[command(name = "cargo bench -p indelible-tests --")]
 struct Args {
-    /// Only these rows: append, http, publish, verify, startup, disk, admission
+    /// Only these rows: append, http, publish, verify, disk, startup, admission
     rows: Vec<String>,
     /// Small amounts: whether every row runs, not how fast
     #[arg(long)]
@@ -57,32 +59,45 @@ struct Args {
     bare_server: bool,
 }
 
-/// How much is measured.
+/// How much is measured, and where.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    scale: Scale,
+    dir: TempDir,
+}
+
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Scale {
+enum Scale {
     /// Enough for figures.
     Full,
     /// Enough to see that it runs.
     Quick,
 }
 
-impl Scale {
-    /// The amount for this scale.
-    pub(crate) fn of<T>(self, full: T, quick: T) -> T {
-        match self {
-            Self::Full => full,
-            Self::Quick => quick,
+impl Plan {
+    /// The amount to measure.
+    pub(crate) fn of<T>(&self, full: T, quick: T) -> T {
+        match self.scale {
+            Scale::Full => full,
+            Scale::Quick => quick,
         }
     }
 
     /// How many rounds there are after warming up.
-    pub(crate) fn rounds(self) -> usize {
+    pub(crate) fn rounds(&self) -> usize {
         self.of(5, 2)
+    }
+
+    /// A folder for logs, deleted at the very end.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
     }
 }
 
 /// The rows in the order of the table.
-const ROWS: [&str; 7] = ["append", "http", "publish", "verify", "startup", "disk", "admission"];
+const ROWS: [&str; 7] = ["append", "http", "publish", "verify", "disk", "startup", "admission"];
+/// Those that start the project's programs.
+const PROCESS_ROWS: [&str; 3] = ["http", "publish", "startup"];
 
 fn main() -> Result<()> {
     let args = Args::parse();
@@ -92,10 +107,14 @@ fn main() -> Result<()> {
     for row in &args.rows {
         ensure!(ROWS.contains(&row.as_str()), "there is no row {row:?}; there are {}", ROWS.join(", "));
     }
+    let wanted = |row: &str| args.rows.is_empty() || args.rows.iter().any(|wanted| wanted == row);
     let scale = if args.quick { Scale::Quick } else { Scale::Full };
+    let plan = Plan { scale, dir: TempDir::with_prefix("indelible-bench-")? };
     let command = command(&args);
-    // Built before the machine is looked at, so that building is not mistaken for other load.
-    indelible_tests::binaries();
+    if PROCESS_ROWS.into_iter().any(wanted) {
+        // Built before anything is measured.
+        indelible_tests::binaries();
+    }
     let machine = Machine::look();
     if machine.forgets() {
         eprintln!("warning: the temporary folder may be in memory, so nothing here is durable; set TMPDIR");
@@ -105,10 +124,8 @@ fn main() -> Result<()> {
     }
     let large = OnceCell::new();
     let mut lines = Vec::new();
-    for row in
-        ROWS.into_iter().filter(|row| args.rows.is_empty() || args.rows.iter().any(|wanted| wanted == row))
-    {
-        for line in measure(row, scale, &large)? {
+    for row in ROWS.into_iter().filter(|row| wanted(row)) {
+        for line in measure(row, &plan, &large)? {
             if !args.json {
                 print!("{line}");
             }
@@ -124,22 +141,22 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-fn measure(row: &str, scale: Scale, large: &OnceCell<LargeLog>) -> Result<Vec<Line>> {
+fn measure(row: &str, plan: &Plan, large: &OnceCell<LargeLog>) -> Result<Vec<Line>> {
     let large = || -> Result<&LargeLog> {
         if let Some(made) = large.get() {
             return Ok(made);
         }
-        let made = LargeLog::make(scale)?;
+        let made = LargeLog::make(plan)?;
         Ok(large.get_or_init(|| made))
     };
     match row {
-        "append" => append::run(scale),
-        "http" => http::run(scale),
-        "publish" => publish::run(scale),
-        "verify" => verify::run(scale),
-        "startup" => startup::startup(scale, large()?),
+        "append" => append::run(plan),
+        "http" => http::run(plan),
+        "publish" => publish::run(plan),
+        "verify" => verify::run(plan),
+        "startup" => startup::startup(plan, large()?),
         "disk" => startup::disk(large()?),
-        _ => admission::run(scale),
+        _ => admission::run(plan),
     }
 }
 

@@ -66,13 +66,30 @@ fn an_index_of_another_log_answers_with_no_wrong_place() {
     fs::rename(foreign, own).unwrap();
     world.start_log();
     // What it does not know is taken as new, what it knows wrongly is found out.
+    check_places(&world, ENTRIES);
+}
+
+#[test]
+fn an_index_ahead_of_the_log_answers_with_no_place_beyond_its_end() {
+    let mut world = log_of(300);
+    assert!(world.take_log().stop().success());
+    let (data, old) = (world.log_dir().join("data"), world.file("old-data"));
+    copy_files(&data, &old);
+    world.start_log();
+    // Others than will come.
     let mut connection = Connection::open(world.log().address()).unwrap();
-    for number in 0..ENTRIES {
-        let answer = connection.post("/add", &entry(number)).unwrap().expect(200);
-        let index = parse_index(&answer.body).unwrap();
-        let reader = world.reader();
-        reader.check_included(&entry(number), index, &reader.published(index.get() + 1).head());
+    for number in (300..900).rev() {
+        connection.post("/add", &entry(number)).unwrap().expect(200);
     }
+    drop(connection);
+    assert!(world.take_log().stop().success());
+    fs::remove_dir_all(old.join("index")).unwrap();
+    fs::rename(data.join("index"), old.join("index")).unwrap();
+    fs::remove_dir_all(&data).unwrap();
+    fs::rename(old, data).unwrap();
+    world.start_log();
+    check_index(&world, 300);
+    check_places(&world, 900);
 }
 
 #[test]
@@ -149,6 +166,23 @@ fn check_index(world: &World, entries: usize) {
     let head = reader.published(entries as u64 + 1).head();
     let served = reader.entries(&head);
     assert!(served.iter().enumerate().all(|(number, found)| found.as_bytes() == entry(number)));
+}
+
+/// Wherever the log says that an entry is, it is there.
+fn check_places(world: &World, entries: usize) {
+    let mut connection = Connection::open(world.log().address()).unwrap();
+    let places: Vec<usize> = (0..entries)
+        .map(|number| {
+            let answer = connection.post("/add", &entry(number)).unwrap().expect(200);
+            usize::try_from(parse_index(&answer.body).unwrap().get()).unwrap()
+        })
+        .collect();
+    let reader = world.reader();
+    let last = places.iter().max().unwrap();
+    let served = reader.entries(&reader.published(*last as u64 + 1).head());
+    for (number, place) in places.into_iter().enumerate() {
+        assert!(served[place].as_bytes() == entry(number), "entry {number} is not at {place}");
+    }
 }
 
 /// What the log serves of its tree.

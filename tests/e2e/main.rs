@@ -6,18 +6,25 @@
 mod duplicates;
 mod durability;
 mod help;
+mod hostile;
 mod log_input;
 mod mutations;
 mod published;
 mod restart;
 mod restored;
+mod setup;
 mod smoke;
 mod sockets;
 mod vendor;
 mod verify;
+mod verify_policy;
 mod verify_state;
 mod watchdog;
+mod watchdog_bench;
 mod watchdog_input;
+mod watchdog_state;
+mod witness_bench;
+mod witness_history;
 mod witness_input;
 mod witnesses;
 

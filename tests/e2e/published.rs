@@ -106,6 +106,19 @@ impl Room {
     }
 }
 
+/// The code by which a program tells why.
+#[track_caller]
+pub(crate) fn code(finished: &Finished) -> String {
+    finished.json()["code"].as_str().unwrap_or_else(|| panic!("no code: {finished}")).to_owned()
+}
+
+/// Checks how `indelible verify ARGS` ends, and the reason that it tells programs.
+#[track_caller]
+pub(crate) fn check(room: &Room, args: &[&str], exit: i32, reason: &str) {
+    let verdict = room.verify(&[args, &["--json"]].concat()).expect(exit);
+    assert_eq!(code(&verdict), reason, "{verdict}");
+}
+
 fn publish() -> BTreeMap<PathBuf, Vec<u8>> {
     let world = World::start(Kind::Records, WITNESSES, 2);
     let vendor = Vendor::set_up(&world, "vendor.example/agent");

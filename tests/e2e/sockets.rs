@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 
 use indelible_tests::World;
-use indelible_tests::http::{self, Connection};
+use indelible_tests::http::{self, Answer, Connection};
 use indelible_tests::world::Kind;
 
 #[test]
@@ -116,6 +116,80 @@ fn a_body_without_end_is_refused_at_the_limit() {
 }
 
 #[test]
+fn whoever_is_too_slow_is_cut_off_and_nobody_else_waits() {
+    let world = World::prepare(Kind::Raw, 0, 0);
+    world.configure_log("header_timeout_s", 1);
+    world.configure_log("body_timeout_s", 1);
+    let world = started(world);
+    let address = world.log().address();
+    let starts: [&[u8]; 4] = [
+        b"",
+        b"GET /checkpoint HTTP/1.1\r\nhost",
+        b"POST /add HTTP/1.1\r\nhost: log\r\ncontent-length: 10\r\n\r\nabc",
+        b"POST /add HTTP/1.1\r\nhost: log\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n",
+    ];
+    let mut slow: Vec<TcpStream> = (0..100)
+        .map(|n| {
+            let mut stream = TcpStream::connect(address).unwrap();
+            stream.write_all(starts[n % starts.len()]).unwrap();
+            stream
+        })
+        .collect();
+    http::get(address, "/checkpoint").expect(200);
+    for stream in &mut slow {
+        // Reads to the end: it comes.
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    }
+    check_empty_and_well(&world);
+}
+
+#[test]
+fn more_than_there_is_room_for_is_refused_for_now() {
+    let world = World::prepare(Kind::Raw, 0, 0);
+    world.configure_log("queue_entries", 1);
+    let world = started(world);
+    let address = world.log().address();
+    let answers: Vec<(Vec<u8>, Answer)> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..32)
+            .map(|writer| {
+                scope.spawn(move || {
+                    let mut connection = Connection::open(address).unwrap();
+                    let send = |number| {
+                        let entry = format!("writer {writer}, entry {number}").into_bytes();
+                        let answer = connection.post("/add", &entry).unwrap();
+                        (entry, answer)
+                    };
+                    (0..20).map(send).collect::<Vec<_>>()
+                })
+            })
+            .collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    let reader = world.reader();
+    let taken = answers.iter().filter(|(_, answer)| answer.status == 200).count();
+    let entries = reader.entries(&reader.published(taken as u64).head());
+    let mut refused = 0;
+    for (entry, answer) in answers {
+        match answer.status {
+            200 => {
+                let index: usize = answer.text().trim_end().parse().unwrap();
+                assert!(entries[index].as_bytes() == entry, "what is acknowledged is in the log");
+            }
+            503 => {
+                assert!(answer.header("retry-after").is_some_and(|seconds| seconds.parse::<u32>().is_ok()));
+                refused += 1;
+            }
+            other => panic!("status {other}"),
+        }
+    }
+    assert!(refused > 0, "there was room for all");
+    assert_eq!(entries.len(), taken, "what is refused is not in the log");
+}
+
+#[test]
 fn a_body_in_chunks_is_an_entry_like_any_other() {
     let world = World::start(Kind::Raw, 0, 0);
     let bytes = b"POST /add HTTP/1.1\r\nhost: log\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n";
@@ -123,6 +197,11 @@ fn a_body_in_chunks_is_an_entry_like_any_other() {
     assert_eq!((answer.status, answer.text().as_str()), (200, "0\n"));
     let reader = world.reader();
     assert_eq!(reader.entries(&reader.published(1).head())[0].as_bytes(), b"abc");
+}
+
+fn started(mut world: World) -> World {
+    world.start_all();
+    world
 }
 
 /// The log has taken nothing, and takes what is right.

@@ -1,123 +1,17 @@
-//! What the witness program answers to whatever it is sent, and that it never cosigns two histories.
-
-use std::ffi::OsStr;
-use std::fs;
-use std::path::PathBuf;
-use std::thread;
+//! What the witness program answers to requests that are wrong in any way, and that they change nothing.
 
 use indelible_proto::checkpoint::Origin;
-use indelible_proto::entry_bundle::Entry;
-use indelible_proto::hash::sha256;
-use indelible_proto::note::{KeyKind, KeyName, NoteSignature, SignedNote, VerifierKey};
-use indelible_proto::sign::{LogSigner, SecretKey, Signer as _};
-use indelible_proto::size::TreeSize;
+use indelible_proto::hash::{empty_root, sha256};
+use indelible_proto::note::{NoteSignature, SignedNote};
+use indelible_proto::sign::Signer as _;
+use indelible_proto::time::UnixSeconds;
 use indelible_proto::tree::ConsistencyProof;
-use indelible_proto::witness_api::{AddCheckpointRequest, checkpoint_path, parse_cosignatures};
+use indelible_proto::witness_api::{AddCheckpointRequest, checkpoint_path};
+use indelible_tests::Rogue;
 use indelible_tests::forgery::{cosignature, stranger};
-use indelible_tests::http::{self, Answer};
-use indelible_tests::{Finished, Rogue, Running, World};
-use tempfile::TempDir;
+use indelible_tests::http;
 
-const ORIGIN: &str = "log.example/witnessed";
-
-/// A running witness that knows one log, and that log's operator.
-struct Bench {
-    dir: TempDir,
-    running: Option<Running>,
-    key: VerifierKey,
-    rogue: Rogue,
-}
-
-impl Bench {
-    /// A witness of a log of eight entries, of which it has seen nothing yet.
-    fn new() -> Self {
-        let dir = TempDir::with_prefix("indelible-witness-").unwrap();
-        let log = SecretKey::from_seed(KeyKind::Log, KeyName::parse(ORIGIN).unwrap(), [1; 32]);
-        fs::write(dir.path().join("log.key"), log.encode().as_bytes()).unwrap();
-        let entries = (0..8).map(|n| Entry::new(format!("entry {n}").into_bytes()).unwrap()).collect();
-        let rogue = Rogue::new(&dir.path().join("log.key"), entries);
-        let witness = dir.path().join("witness");
-        let mut init = std::process::Command::new(&World::binaries().witness);
-        init.arg("init").arg(&witness).args(["--name", "witness.example/w", "--listen", "127.0.0.1:0"]);
-        let key = Finished::run(&mut init).expect(0).stdout;
-        let mut add = std::process::Command::new(&World::binaries().witness);
-        add.arg("add-log").arg(&witness).arg(log.verifier().encode());
-        Finished::run(&mut add).expect(0);
-        let key = VerifierKey::parse(key.trim_end()).unwrap();
-        let mut bench = Self { dir, running: None, key, rogue };
-        bench.start();
-        bench
-    }
-
-    fn witness_dir(&self) -> PathBuf {
-        self.dir.path().join("witness")
-    }
-
-    fn start(&mut self) {
-        let dir = self.witness_dir();
-        let args: [&OsStr; 2] = ["run".as_ref(), dir.as_ref()];
-        self.running = Some(Running::start(&World::binaries().witness, &args, &self.dir.path().join("out")));
-    }
-
-    fn kill(&mut self) {
-        self.running.take().unwrap().kill();
-    }
-
-    fn address(&self) -> &str {
-        self.running.as_ref().unwrap().address()
-    }
-
-    fn post(&self, body: &[u8]) -> Answer {
-        http::post(self.address(), "/add-checkpoint", body)
-    }
-
-    /// Asks for a cosignature of the honest tree.
-    fn add(&self, old: u64, new: u64) -> Answer {
-        self.post(&request(&self.rogue, old, new).encode())
-    }
-
-    /// What the witness serves of the log.
-    fn latest(&self) -> Answer {
-        http::get(self.address(), &checkpoint_path(&Origin::parse(ORIGIN).unwrap()))
-    }
-
-    /// The size of the checkpoint it serves, whose signatures by log and witness are valid.
-    fn cosigned(&self) -> u64 {
-        let note = SignedNote::parse(&self.latest().expect(200).body).unwrap();
-        assert!(self.key.verify_note(&note).unwrap().is_some());
-        note.text().lines().nth(1).unwrap().parse().unwrap()
-    }
-}
-
-fn size(size: u64) -> TreeSize {
-    TreeSize::new(size).unwrap()
-}
-
-fn request(rogue: &Rogue, old: u64, new: u64) -> AddCheckpointRequest {
-    let proof = if old == 0 { nothing() } else { rogue.consistency(size(old), size(new)) };
-    AddCheckpointRequest { old: size(old), proof, note: rogue.checkpoint(size(new)) }
-}
-
-fn nothing() -> ConsistencyProof {
-    ConsistencyProof::new(Vec::new()).unwrap()
-}
-
-#[test]
-fn cosigns_growth_and_serves_exactly_what_it_cosigned() {
-    let bench = Bench::new();
-    bench.latest().expect(404);
-    for (old, new) in [(0, 1), (1, 3), (3, 3), (3, 4), (4, 8), (8, 8)] {
-        let answer = bench.add(old, new).expect(200);
-        let lines = parse_cosignatures(&answer.body).unwrap();
-        let note = bench.rogue.checkpoint(size(new)).with_signatures(lines).unwrap();
-        let cosigned = bench.key.verify_note(&note).unwrap().expect("a cosignature");
-        assert!(cosigned.timestamp().unwrap().get() > 1_700_000_000);
-        let served = SignedNote::parse(&bench.latest().expect(200).body).unwrap();
-        assert_eq!(served.text(), note.text());
-        assert_eq!(served.signatures().len(), 2, "the log's line and its own");
-    }
-    assert_eq!(bench.latest().header("content-type"), Some("text/plain; charset=utf-8"));
-}
+use crate::witness_bench::{Bench, ORIGIN, log_signer, nothing, request, size};
 
 #[test]
 fn says_the_size_it_holds_to_whoever_starts_elsewhere() {
@@ -134,10 +28,7 @@ fn says_the_size_it_holds_to_whoever_starts_elsewhere() {
 #[test]
 fn does_not_know_logs_that_it_was_not_told_of() {
     let bench = Bench::new();
-    let unknown = SecretKey::from_seed(KeyKind::Log, KeyName::parse("log.example/unknown").unwrap(), [1; 32]);
-    let key = bench.dir.path().join("unknown.key");
-    fs::write(&key, unknown.encode().as_bytes()).unwrap();
-    let other = Rogue::new(&key, bench.rogue.entries().to_vec());
+    let other = bench.rogue_of("log.example/unknown", bench.rogue.entries().to_vec());
     bench.post(&request(&other, 0, 1).encode()).expect(404);
     http::get(bench.address(), &checkpoint_path(&Origin::parse("log.example/unknown").unwrap())).expect(404);
 }
@@ -146,12 +37,8 @@ fn does_not_know_logs_that_it_was_not_told_of() {
 fn wants_the_logs_own_signature() {
     let bench = Bench::new();
     let text = bench.rogue.checkpoint(size(1)).text().to_owned();
-    let log = VerifierKey::parse(
-        &SecretKey::from_seed(KeyKind::Log, KeyName::parse(ORIGIN).unwrap(), [1; 32]).verifier().encode(),
-    )
-    .unwrap();
-    let impostor = SecretKey::from_seed(KeyKind::Log, KeyName::parse(ORIGIN).unwrap(), [2; 32]);
-    let by_impostor = LogSigner::new(impostor).unwrap().sign(text.as_bytes());
+    let log = bench.log.verifier();
+    let by_impostor = log_signer(ORIGIN, 2).sign(text.as_bytes());
     let true_line = bench.rogue.checkpoint(size(1)).signatures()[0].clone();
     let in_its_name =
         |bytes: &[u8]| NoteSignature::new(log.name().clone(), log.id(), bytes.to_vec()).unwrap();
@@ -163,7 +50,7 @@ fn wants_the_logs_own_signature() {
         // A true line beside a false one of the same key.
         vec![true_line.clone(), in_its_name(by_impostor.signature())],
         // A cosignature says nothing for a log.
-        vec![cosignature(&log, &text)],
+        vec![cosignature(log, &text)],
     ];
     for lines in forged {
         let note = SignedNote::new(text.clone(), lines).unwrap();
@@ -238,48 +125,6 @@ fn a_body_that_is_too_long_is_refused_unread() {
 }
 
 #[test]
-fn two_histories_are_never_cosigned_and_the_second_is_kept_as_evidence() {
-    let bench = Bench::new();
-    bench.add(0, 4).expect(200);
-    let mut fork = Rogue::new(&bench.dir.path().join("log.key"), bench.rogue.entries().to_vec());
-    fork.replace(2, Entry::new(b"another".to_vec()).unwrap());
-    let served = bench.latest().body;
-
-    // The same size with another root, however it is dressed.
-    let same_size = AddCheckpointRequest { old: size(4), proof: nothing(), note: fork.checkpoint(size(4)) };
-    bench.post(&same_size.encode()).expect(422);
-    // Growth from another history, with a proof that holds there.
-    bench.post(&request(&fork, 4, 8).encode()).expect(422);
-    // Growth of its own history with no proof, too little, too much, or another.
-    let honest = request(&bench.rogue, 4, 8);
-    let hashes = honest.proof.hashes().to_vec();
-    let with = |hashes: Vec<indelible_proto::hash::Hash>| {
-        let proof = ConsistencyProof::new(hashes).unwrap();
-        bench.post(&AddCheckpointRequest { proof, ..honest.clone() }.encode())
-    };
-    with(Vec::new()).expect(422);
-    with([&hashes[..], &hashes[..1]].concat()).expect(422);
-    with(request(&bench.rogue, 4, 7).proof.hashes().to_vec()).expect(422);
-    with(vec![sha256(b"garbage"); hashes.len()]).expect(422);
-    with(vec![sha256(b"garbage"); 63]).expect(422);
-    // A proof where none belongs.
-    let same = AddCheckpointRequest {
-        old: size(4),
-        proof: honest.proof.clone(),
-        note: bench.rogue.checkpoint(size(4)),
-    };
-    bench.post(&same.encode()).expect(422);
-
-    assert_eq!(bench.latest().body, served);
-    let kept = walkdir::WalkDir::new(bench.witness_dir().join("state/conflicts"));
-    let kept = kept.into_iter().filter_map(Result::ok).filter(|entry| entry.file_type().is_file());
-    let kept: Vec<String> = kept.map(|entry| fs::read_to_string(entry.path()).unwrap()).collect();
-    let root = fork.head(size(4)).root.to_base64();
-    assert!(kept.iter().any(|note| note.contains(&root)), "the fork of the same size is kept");
-    bench.add(4, 8).expect(200);
-}
-
-#[test]
 fn a_first_checkpoint_needs_no_proof_and_takes_none() {
     let bench = Bench::new();
     let with_proof = AddCheckpointRequest {
@@ -294,14 +139,25 @@ fn a_first_checkpoint_needs_no_proof_and_takes_none() {
     // An empty tree has one root.
     let bench = Bench::new();
     let odd = bench.rogue.checkpoint(size(0)).text().replacen(
-        &indelible_proto::hash::empty_root().to_base64(),
+        &empty_root().to_base64(),
         &sha256(b"x").to_base64(),
         1,
     );
-    let log = SecretKey::from_seed(KeyKind::Log, KeyName::parse(ORIGIN).unwrap(), [1; 32]);
-    let line = LogSigner::new(log).unwrap().sign(odd.as_bytes());
+    let line = bench.log.sign(odd.as_bytes());
     let note = SignedNote::new(odd, vec![line]).unwrap();
     bench.post(&AddCheckpointRequest { old: size(0), proof: nothing(), note }.encode()).expect(422);
+}
+
+#[test]
+fn lines_it_knows_nothing_about_are_not_cosigned() {
+    let bench = Bench::new();
+    for lines in ["more\n", "one\ntwo\nthree\n", "\u{2014} looks like a signature\n"] {
+        let text = format!("{}{lines}", bench.rogue.checkpoint(size(4)).text());
+        let line = bench.log.sign(text.as_bytes());
+        let note = SignedNote::new(text, vec![line]).unwrap();
+        bench.post(&AddCheckpointRequest { old: size(0), proof: nothing(), note }.encode()).expect(400);
+    }
+    bench.latest().expect(404);
 }
 
 #[test]
@@ -312,7 +168,7 @@ fn a_line_forged_in_its_own_name_spoils_nothing() {
         let text = request.note.text().to_owned();
         request.note.add_signature(cosignature(&bench.key, &text)).unwrap();
         let unknown = stranger("stranger.example", 4);
-        let time = indelible_proto::time::UnixSeconds::new(1_800_000_000).unwrap();
+        let time = UnixSeconds::new(1_800_000_000).unwrap();
         request.note.add_signature(unknown.cosign(&text, time)).unwrap();
         request
     };
@@ -322,85 +178,6 @@ fn a_line_forged_in_its_own_name_spoils_nothing() {
         let served = SignedNote::parse(&bench.latest().body).unwrap();
         assert_eq!(served.signatures().len(), 2, "only lines that were verified are kept");
     }
-}
-
-#[test]
-fn of_many_conflicting_growths_at_once_one_history_is_cosigned() {
-    let bench = Bench::new();
-    bench.add(0, 4).expect(200);
-    let branches: Vec<Rogue> = (0..60)
-        .map(|branch| {
-            let mut rogue = Rogue::new(&bench.dir.path().join("log.key"), bench.rogue.entries().to_vec());
-            rogue.replace(5, Entry::new(format!("branch {branch}").into_bytes()).unwrap());
-            rogue
-        })
-        .collect();
-    let answers: Vec<(usize, Answer)> = thread::scope(|scope| {
-        let asked: Vec<_> = branches
-            .iter()
-            .enumerate()
-            .map(|(branch, rogue)| {
-                let (bench, new) = (&bench, 6 + branch as u64 % 3);
-                scope.spawn(move || (branch, bench.post(&request(rogue, 4, new).encode())))
-            })
-            .collect();
-        asked.into_iter().map(|thread| thread.join().unwrap()).collect()
-    });
-    let cosigned: Vec<usize> =
-        answers.iter().filter(|(_, answer)| answer.status == 200).map(|(branch, _)| *branch).collect();
-    assert_eq!(cosigned.len(), 1, "{cosigned:?}");
-    assert!(answers.iter().all(|(_, answer)| [200, 409].contains(&answer.status)));
-    let winner = &branches[cosigned[0]];
-    assert_eq!(bench.cosigned(), 6 + cosigned[0] as u64 % 3);
-    bench.post(&request(winner, bench.cosigned(), 8).encode()).expect(200);
-}
-
-#[test]
-fn killed_while_it_cosigns_it_never_forgets_a_cosignature_it_gave() {
-    let mut bench = Bench::new();
-    let mut given = 0;
-    for new in 1..=8 {
-        // Whoever was asked may have been killed before or after the answer.
-        let body = request(&bench.rogue, given, new).encode();
-        let head =
-            format!("POST /add-checkpoint HTTP/1.1\r\nhost: w\r\ncontent-length: {}\r\n\r\n", body.len());
-        let mut connection = http::Connection::open(bench.address()).unwrap();
-        connection.send(&[head.as_bytes(), &body].concat()).unwrap();
-        let answered =
-            if new % 2 == 0 { connection.answer(false).ok().map(|answer| answer.status) } else { None };
-        bench.kill();
-        bench.start();
-        let held = bench.latest();
-        let held = if held.status == 404 { 0 } else { bench.cosigned() };
-        assert!(held == given || held == new, "{held} after {given} and {new}");
-        assert!(answered != Some(200) || held == new, "an answer went out before it was on disk");
-        given = held;
-    }
-}
-
-#[test]
-fn a_state_restored_from_before_its_own_cosignature_signs_no_more() {
-    let mut bench = Bench::new();
-    bench.add(0, 3).expect(200);
-    bench.kill();
-    let (state, old) = (bench.witness_dir().join("state"), bench.dir.path().join("old-state"));
-    copy(&state, &old);
-    bench.start();
-    bench.add(3, 6).expect(200);
-    let newest = SignedNote::parse(&bench.latest().body).unwrap();
-    bench.kill();
-    fs::remove_dir_all(&state).unwrap();
-    fs::rename(&old, &state).unwrap();
-    bench.start();
-    assert_eq!(bench.cosigned(), 3);
-    // The log brings what it has: a checkpoint with the witness's own cosignature, newer than its state.
-    let own = AddCheckpointRequest { old: size(3), proof: request(&bench.rogue, 3, 6).proof, note: newest };
-    bench.post(&own.encode()).expect(503);
-    // From then on nothing of this log is signed, not even what would be right, also after a restart.
-    bench.add(3, 8).expect(503);
-    bench.kill();
-    bench.start();
-    bench.add(3, 8).expect(503);
 }
 
 #[test]
@@ -416,16 +193,5 @@ fn a_path_takes_only_what_is_its_own() {
     {
         let answer = http::get(bench.address(), path);
         assert!([400, 404].contains(&answer.status), "{path}: {}", answer.status);
-    }
-}
-
-fn copy(from: &std::path::Path, to: &std::path::Path) {
-    for entry in walkdir::WalkDir::new(from).into_iter().map(Result::unwrap) {
-        let copied = to.join(entry.path().strip_prefix(from).unwrap());
-        if entry.file_type().is_dir() {
-            fs::create_dir(copied).unwrap();
-        } else {
-            fs::copy(entry.path(), copied).unwrap();
-        }
     }
 }

@@ -32,6 +32,14 @@ fn build() -> Binaries {
         cargo.arg("--release");
     }
     cargo.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).stderr(Stdio::inherit());
+    // Cargo sets these for what it runs. Some build scripts would take them for changed settings, and build
+    // half of the dependencies again.
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            cargo.env_remove(&name);
+        }
+    }
     let output = cargo.output().expect("cargo can be started");
     assert!(output.status.success(), "the binaries do not build");
     let artifacts: Vec<serde_json::Value> = output

@@ -8,6 +8,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use crate::waiting::wait_until;
+
 /// How long a server may take until it says where it listens. Long, because machines are shared.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
@@ -104,8 +106,14 @@ impl Running {
     }
 
     /// Waits until it stops by itself.
+    ///
+    /// # Panics
+    ///
+    /// If it does not within a minute.
     pub fn wait(mut self) -> ExitStatus {
-        self.child.wait().expect("the child can be waited for")
+        wait_until("the server stops by itself", || {
+            self.child.try_wait().expect("the child can be waited for")
+        })
     }
 }
 

@@ -59,7 +59,7 @@ impl Console {
     /// Prints one of several things a run has to say.
     pub(super) fn report(&self, output: Output) {
         if self.json {
-            return print(io::stdout().lock(), &Value::Object(output.fields).to_string());
+            return print_json(io::stdout().lock(), &Value::Object(output.fields));
         }
         for line in &output.lines {
             print(io::stdout().lock(), &escape(line));
@@ -73,7 +73,7 @@ impl Console {
             let fields = json!({
                 "outcome": exit.word(), "exit": exit.code(), "code": code, "message": message, "next": next,
             });
-            return print(io::stdout().lock(), &fields.to_string());
+            return print_json(io::stdout().lock(), &fields);
         }
         let mut out = io::stderr().lock();
         print(&mut out, &escape(&format!("{}: {message} [{code}]", exit.word())));
@@ -118,6 +118,27 @@ pub(super) fn escape(text: &str) -> String {
     escaped
 }
 
+/// `value` on one line of printable ASCII. Beyond that there is only what strings hold, and JSON has an
+/// escape for all of it.
+fn print_json(out: impl io::Write, value: &Value) {
+    print(out, &ascii_json(value));
+}
+
+fn ascii_json(value: &Value) -> String {
+    let text = value.to_string();
+    let mut ascii = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            ' '..='~' => ascii.push(character),
+            other => {
+                let units = &mut [0; 2];
+                ascii.extend(other.encode_utf16(units).iter().map(|unit| format!("\\u{unit:04x}")));
+            }
+        }
+    }
+    ascii
+}
+
 /// A reader that went away, as of `| head`, is no failure of the run.
 fn print(mut out: impl io::Write, line: &str) {
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
@@ -143,6 +164,15 @@ mod tests {
             assert_eq!(escape(text), expected);
         }
         assert_eq!(escape("vendor.example/agent 1.0 (x)"), "vendor.example/agent 1.0 (x)");
+    }
+
+    #[test]
+    fn json_is_printable_ascii_and_says_the_same() {
+        let value = json!({ "a\u{202e}": "\u{9b}2J \u{7f} \u{1f600} \n \" \\ \u{e9}" });
+        let text = ascii_json(&value);
+        assert!(text.bytes().all(|byte| matches!(byte, b' '..=b'~')), "{text}");
+        assert!(text.contains("\\u009b2J \\u007f \\ud83d\\ude00"), "{text}");
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
     }
 
     #[test]

@@ -105,12 +105,19 @@ pub(super) fn read_input(path: &Path, max_bytes: usize, what: &str, next: &str) 
     }
 }
 
-/// Trust in the channel that `argument` names: a proof file, or a channel that is pinned.
+/// Trust in the channel that `argument` names: a channel that is pinned, or a proof file. In this order,
+/// because the file may have come with the artifact, and its path may spell the channel's name.
 pub(super) fn trusted_channel(
     argument: &str,
     policy: &Policy,
     state: Option<&OpenState>,
 ) -> Result<TrustedChannel, Failure> {
+    let name = ChannelName::parse(argument).ok();
+    if let (Some(name), Some(state)) = (&name, state)
+        && let Some(pinned) = pinned_channel(state, name, policy)?
+    {
+        return Ok(pinned);
+    }
     let path = Path::new(argument);
     if path.exists() {
         let proof = read_channel_proof(path)?;
@@ -121,12 +128,12 @@ pub(super) fn trusted_channel(
         return Ok(trusted);
     }
     let next = "pass the vendor's channel proof once; it is pinned then and its name is enough";
-    let name = ChannelName::parse(argument).map_err(|_| {
-        Failure::usage("file-missing", format!("{argument}: no such file, nor the name of a channel"), next)
-    })?;
-    let pinned = state.map_or(Ok(None), |state| pinned_channel(state, &name, policy))?;
-    pinned.ok_or_else(|| {
-        Failure::undecided("channel-not-pinned", format!("channel {name} is not pinned"), next)
+    Err(match name {
+        Some(name) => Failure::undecided("channel-not-pinned", format!("channel {name} is not pinned"), next),
+        None => {
+            let message = format!("{argument}: no such file, nor the name of a channel");
+            Failure::usage("file-missing", message, next)
+        }
     })
 }
 

@@ -125,6 +125,10 @@ const CHANNEL: &str = "vendor.example/agent";
 const VERIFY: &str = "verify @agent --policy @policy --state @state";
 
 fn opening(issued: u64) -> SignedRecord {
+    opening_of(CHANNEL, issued)
+}
+
+fn opening_of(channel: &str, issued: u64) -> SignedRecord {
     let body = ChannelBody {
         owner: Owner { name: "Vendor".into(), uri: "https://vendor.example".into() },
         product: "pkg:generic/agent".into(),
@@ -133,7 +137,7 @@ fn opening(issued: u64) -> SignedRecord {
         cooldown_s: 0,
         max_age_s: 3600,
     };
-    let channel = ChannelName::parse(CHANNEL).unwrap();
+    let channel = ChannelName::parse(channel).unwrap();
     let draft = Draft { channel, subject: Vec::new(), body: Body::Channel(body), lifetime_s: 0 };
     sign(&draft, &Place::Genesis, issued, &vendor(7))
 }
@@ -165,6 +169,34 @@ fn another_first_record_for_a_pinned_channel_is_refused() {
     desk.write("squatted", &desk.log.proof(index).encode());
     desk.assert_code(&format!("{VERIFY} --channel @squatted"), Exit::Refused, "channel-pinned-otherwise");
     assert_eq!(desk.run(VERIFY), Ok(Exit::Verified), "the pin is as it was");
+}
+
+#[test]
+fn a_file_whose_path_spells_a_pinned_channel_does_not_stand_in_for_it() {
+    let mut desk = Desk::new();
+    let domain = format!("squatted-{}.example", std::process::id());
+    let channel = format!("{domain}/agent");
+    let index = desk.log.append(&opening_of(&channel, 1_790_000_500).encode());
+    desk.write("wanted", &desk.log.proof(index).encode());
+    assert_eq!(desk.run(&format!("{VERIFY} --channel @wanted")), Ok(Exit::Refused), "pinned all the same");
+
+    // As if it had come with the artifact, unpacked where the command is run.
+    let unpacked = tempfile::Builder::new().prefix(&domain).rand_bytes(0).tempdir_in(".").unwrap();
+    std::fs::write(unpacked.path().join("agent"), desk.proof(0)).unwrap();
+    assert_eq!(desk.run(&format!("{VERIFY} --channel {channel}")), Ok(Exit::Refused));
+    assert_eq!(desk.run(VERIFY), Ok(Exit::Undecided), "nothing else was pinned");
+}
+
+#[test]
+fn what_is_refused_stays_refused_where_nothing_can_be_remembered() {
+    let desk = Desk::new();
+    std::fs::create_dir(desk.path("state")).unwrap();
+    // A directory in which nobody can make a file.
+    std::os::unix::fs::symlink("/proc/self/task", desk.path("state/checkpoints")).unwrap();
+    let words = format!("{VERIFY} --key {}", vendor(7).verifier());
+    desk.assert_code(&words, Exit::Undecided, "file-not-written");
+    desk.write("agent", b"releasf");
+    assert_eq!(desk.run(&words), Ok(Exit::Refused));
 }
 
 #[test]

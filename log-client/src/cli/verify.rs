@@ -98,10 +98,18 @@ pub(super) fn run(args: &VerifyArgs, console: Console) -> Result<Exit, Failure> 
         None => None,
     };
     let exit = Exit::from(verdict.outcome());
-    if let (Some(state), Some(checkpoint)) = (&state, verdict.remember()) {
-        state.state.remember_checkpoint(checkpoint, &policy).map_err(|error| state_failure(&error))?;
-    }
+    let remembered = match (&state, verdict.remember()) {
+        (Some(state), Some(checkpoint)) => state.state.remember_checkpoint(checkpoint, &policy),
+        _ => Ok(()),
+    };
     let mut output = report(&args.artifact, &verdict, &artifact);
+    match remembered {
+        // What is graver than a fault of this machine is said in spite of it.
+        Err(error) if verdict.outcome() > Outcome::Undecided => {
+            output.lines.push(format!("  state      not remembered: {}", chain(&error)));
+        }
+        remembered => remembered.map_err(|error| state_failure(&error))?,
+    }
     match evidence {
         Some(Ok(path)) => {
             output.lines.push(format!("  evidence   {}", path.display()));

@@ -72,8 +72,8 @@ async fn watch(args: &WatchArgs, console: Console) -> Result<Exit, Failure> {
     let policy = read_policy(&args.policy)?;
     let mut followers = open(args, &policy)?;
     if args.clear {
-        for follower in &followers {
-            follower.store().clear().map_err(|error| state_failure(&error))?;
+        for follower in &mut followers {
+            follower.clear().map_err(|error| state_failure(&error))?;
         }
     }
     let mut printer = Printer { console, gravest: None };
@@ -81,12 +81,20 @@ async fn watch(args: &WatchArgs, console: Console) -> Result<Exit, Failure> {
     let mut stop = pin!(stopped());
     loop {
         printer.gravest = None;
-        tokio::select! {
-            ended = round(&mut followers, &mut printer) => ended?,
+        let ended = tokio::select! {
+            ended = round(&mut followers, &mut printer) => ended,
             () = &mut stop => return Ok(exit(printer.gravest.max(Some(Class::Undecided)))),
-        }
+        };
         let gravest = printer.gravest;
-        if args.once || gravest == Some(Class::Evidence) {
+        let unwritten = match ended {
+            // What was found was told, and is graver than that it could not all be written down.
+            Err(failure) if gravest > Some(Class::Undecided) => Some(failure),
+            ended => ended.map(|()| None)?,
+        };
+        if let Some(failure) = &unwritten {
+            console.failure(failure);
+        }
+        if args.once || unwritten.is_some() || gravest == Some(Class::Evidence) {
             console.result(exit(gravest), Output::line(summary(gravest)));
             return Ok(exit(gravest));
         }
@@ -97,20 +105,20 @@ async fn watch(args: &WatchArgs, console: Console) -> Result<Exit, Failure> {
     }
 }
 
-/// One look at every place of every log. Fails if it could not be written down, unless what was found is
-/// graver than that.
+/// One look at every place of every log. Fails if what was found could not be written down; the other logs
+/// are looked at all the same.
 async fn round(followers: &mut [Follower], printer: &mut Printer) -> Result<(), Failure> {
+    let mut failed = Ok(());
     for follower in followers {
-        let round = follower.round(printer).await.map_err(|error| state_failure(&error))?;
-        match round.trouble {
-            Some(error) if round.gravest == Some(Class::Evidence) => {
-                printer.console.failure(&state_failure(&error));
-            }
-            Some(error) => return Err(state_failure(&error)),
-            None => {}
+        let trouble = match follower.round(printer).await {
+            Ok(round) => round.trouble,
+            Err(error) => Some(error),
+        };
+        if let Some(error) = trouble {
+            failed = failed.and(Err(state_failure(&error)));
         }
     }
-    Ok(())
+    failed
 }
 
 fn open(args: &WatchArgs, policy: &Policy) -> Result<Vec<Follower>, Failure> {

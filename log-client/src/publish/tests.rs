@@ -343,6 +343,15 @@ fn a_record_the_log_will_never_take_does_not_stand_in_the_way() {
 }
 
 #[test]
+fn a_record_that_is_in_the_log_is_kept_even_if_the_log_then_refuses_it() {
+    let log = PlayedLog::new([]);
+    let publisher = Publisher::with_channel(&log);
+    log.then([Reply::Sequenced, Reply::Refused, Reply::Proof]);
+    assert_eq!(publisher.publish(&log, &release("1")).unwrap_err().code(), "not-witnessed-yet");
+    assert!(publisher.publish(&log, &release("1")).unwrap().resumed);
+}
+
+#[test]
 fn of_two_publishers_the_second_is_told_so_and_goes_on_only_if_it_says_so() {
     let log = PlayedLog::new([]);
     let first = Publisher::with_channel(&log);

@@ -73,6 +73,16 @@ impl Follower {
         &self.store
     }
 
+    /// Clears all disputes, as only a person may decide. One that is seen again latches again.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn clear(&mut self) -> Result<(), StateError> {
+        self.store.clear()?;
+        self.watch.forget_disputes();
+        Ok(())
+    }
+
     /// Looks at every place once.
     ///
     /// # Errors

@@ -50,6 +50,11 @@ impl Watch {
         self.disputed.insert(checkpoint);
     }
 
+    /// Forgets all disputes: one that is seen again is a new one.
+    pub fn forget_disputes(&mut self) {
+        self.disputed.clear();
+    }
+
     /// What is held now.
     pub fn held(&self) -> &Held {
         &self.held

@@ -1,16 +1,19 @@
 //! Which entry has this key? So that the same record, or the same bytes, get the first index again.
 //!
-//! The key is the record id in a log of records and the leaf hash in a raw log, always whole. Keys of entries
-//! that are not in the database yet are kept in memory; a thread of its own moves them, reading them from the
-//! same tiles and bundles from which a start catches up.
+//! The key is the record id in a log of records and the leaf hash in a raw log. Memory has the newest entries,
+//! the database has the older ones. A thread of its own puts the keys of all entries into the
+//! database, reading them from the same tiles and bundles from which a start catches up; memory gives up only
+//! what is there.
 //!
-//! Nothing here is the truth. Every hit is checked against the entry it points at. A database that fails,
-//! panics, or points at the wrong entry is deleted and filled again from tiles and bundles while submissions
-//! wait; deleting `index/` costs that time and nothing else.
+//! Nothing here is the truth. Every hit is checked against the entry it points at, with the whole key. A
+//! database that fails, panics, or points at the wrong entry is deleted and filled again from tiles and
+//! bundles while submissions wait; deleting `index/` costs that time and nothing else.
 
+mod memory;
+mod recent;
 mod store;
 
-use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -24,21 +27,27 @@ use indelible_proto::tile::BundleId;
 use crate::journal::Identity;
 use crate::kind::LogKind;
 use crate::storage::entries;
+use crate::storage::tiles::{BUNDLE_ENTRIES, full_bundle_entries};
 use crate::tree_reader::{ReadError, TreeReader};
+use memory::Memory;
 pub use store::StoreError;
 use store::{MAX_BATCH_KEYS, Store};
 
-/// Most keys kept in memory unless told otherwise: as many as a hash map of 2^21 slots holds, about 90 MB.
-/// While there are more, submissions wait for the database.
-pub(crate) const DEFAULT_PENDING_KEYS: usize = 7 << 18;
+/// Most entries kept in memory unless told otherwise: with one more batch still what three quarters of 2^24
+/// slots hold, 128 MiB.
+pub(crate) const DEFAULT_MEMORY_ENTRIES: usize = (3 << 22) - (1 << 16);
 
-/// Entries in a bundle.
-const BUNDLE: u64 = 256;
+/// Fewer entries in memory than this could leave nothing to give up, more would not fit [`Memory`].
+const MEMORY_ENTRIES: RangeInclusive<u64> = 2 * BUNDLE_ENTRIES..=1 << 26;
+
 /// Most entries whose keys are moved in one go, in the order of the keys: neighbours in the database are then
 /// written together. 2.6 MB of keys.
-const STEP_ENTRIES: u64 = 256 * BUNDLE;
+const STEP_ENTRIES: u64 = 256 * BUNDLE_ENTRIES;
 /// After how many entries the database is synced while it catches up.
 const SYNC_ENTRIES: u64 = STEP_ENTRIES;
+
+/// How much the index's thread steps back behind the others, as the command `nice` counts.
+const LESS_URGENT: i32 = 10;
 
 /// Why a key can't be looked up.
 #[derive(Debug, thiserror::Error)]
@@ -99,26 +108,15 @@ pub(crate) struct Index {
     dir: PathBuf,
     identity: Identity,
     reader: Arc<TreeReader>,
-    max_pending_keys: usize,
+    memory_entries: u64,
     store: Mutex<Option<Arc<Store>>>,
     /// Held while keys are put into the store. Up to which entry the store says that it has them.
     watermark: Mutex<u64>,
-    pending: Mutex<Pending>,
+    memory: Mutex<Memory>,
     /// Signalled when keys were moved, when there are more to move, and when moving ends.
     moved: Condvar,
     /// Keys could not be moved; the next look-up makes the database again.
     broken: AtomicBool,
-}
-
-#[derive(Debug, Default)]
-struct Pending {
-    /// Every key that is not in the store.
-    keys: HashMap<Hash, u64>,
-    /// Up to which entry keys are in the store; a multiple of 256.
-    filled: u64,
-    /// Up to which entry keys can be moved there; a multiple of 256.
-    goal: u64,
-    closed: bool,
 }
 
 impl Index {
@@ -128,16 +126,16 @@ impl Index {
         dir: &Path,
         identity: Identity,
         reader: Arc<TreeReader>,
-        max_pending_keys: usize,
+        memory_entries: usize,
     ) -> Result<Self, IndexError> {
         let index = Self {
             dir: dir.to_owned(),
             identity,
             reader,
-            max_pending_keys,
+            memory_entries: (memory_entries as u64).clamp(*MEMORY_ENTRIES.start(), *MEMORY_ENTRIES.end()),
             store: Mutex::new(None),
             watermark: Mutex::default(),
-            pending: Mutex::default(),
+            memory: Mutex::new(Memory::from(0, 0)),
             moved: Condvar::new(),
             broken: AtomicBool::new(false),
         };
@@ -160,31 +158,37 @@ impl Index {
     }
 
     /// Takes the keys of entries that have just been added to the tree, which now has `size` entries.
-    pub(crate) fn add(&self, keys: impl IntoIterator<Item = (Hash, LeafIndex)>, size: TreeSize) {
-        let mut pending = self.pending();
-        pending.keys.extend(keys.into_iter().map(|(key, index)| (key, index.get())));
-        pending.goal = full_bundles(size);
+    pub(crate) fn add(&self, keys: &[(Hash, LeafIndex)], size: TreeSize) {
+        let mut memory = self.memory();
+        memory.make_room(self.memory_entries);
+        for (key, index) in keys {
+            memory.recent.insert(key, index.get());
+        }
+        memory.goal = full_bundle_entries(size);
         self.moved.notify_all();
     }
 
-    /// Waits until fewer than the most keys are in memory, or the database has failed.
+    /// Waits until memory can take more entries, or the database has failed.
     pub(crate) fn wait_for_room(&self) {
-        let full = |pending: &mut Pending| {
-            pending.keys.len() > self.max_pending_keys && !self.broken.load(Ordering::Acquire)
+        let full = |memory: &mut Memory| {
+            !memory.has_room(self.memory_entries) && !self.broken.load(Ordering::Acquire)
         };
-        drop(self.moved.wait_while(self.pending(), full).unwrap_or_else(PoisonError::into_inner));
+        drop(self.moved.wait_while(self.memory(), full).unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Moves keys from memory to the database until [`Index::close`]: the work of the index's thread.
+    /// Puts keys into the database until [`Index::close`]: the work of the index's thread.
     pub(crate) fn keep_moving(&self) {
         let guard = BreakOnPanic(self);
+        // On Linux the calling thread's alone. What waits for this thread is less urgent than what does not;
+        // if the system refuses, it is only slower.
+        let _ = rustix::process::nice(LESS_URGENT);
         while self.wait_for_work() {
-            if let Err(error) = self.move_some() {
+            if let Err(error) = self.move_some().and_then(|()| self.remember_some()) {
                 tracing::warn!(%error, "the index can't be written and will be made again");
                 self.set_broken();
             }
         }
-        let filled = self.pending().filled;
+        let filled = self.memory().filled;
         if let Some(Err(error)) = self.store().map(|store| store.set_watermark(filled)) {
             tracing::warn!(%error, "the index can't be closed cleanly; the next start catches up");
         }
@@ -194,30 +198,31 @@ impl Index {
     fn set_broken(&self) {
         self.broken.store(true, Ordering::Release);
         // Under the lock of those who wait, or one that has just looked would not be woken.
-        drop(self.pending());
+        drop(self.memory());
         self.moved.notify_all();
     }
 
     /// Ends [`Index::keep_moving`].
     pub(crate) fn close(&self) {
-        self.pending().closed = true;
+        self.memory().closed = true;
         self.moved.notify_all();
     }
 
-    /// Waits until keys can be moved; `false` when closed.
+    /// Waits until there is something to move or to remember; `false` when closed.
     fn wait_for_work(&self) -> bool {
-        let idle = |pending: &mut Pending| {
-            !pending.closed && (pending.goal <= pending.filled || self.broken.load(Ordering::Acquire))
+        let idle = |memory: &mut Memory| {
+            let done = memory.goal <= memory.filled && !self.can_remember_more(memory);
+            !memory.closed && (done || self.broken.load(Ordering::Acquire))
         };
-        let pending = self.moved.wait_while(self.pending(), idle).unwrap_or_else(PoisonError::into_inner);
-        !pending.closed
+        let memory = self.moved.wait_while(self.memory(), idle).unwrap_or_else(PoisonError::into_inner);
+        !memory.closed
     }
 
     fn move_some(&self) -> Result<(), IndexError> {
         let mut watermark = self.watermark();
         let (filled, goal) = {
-            let pending = self.pending();
-            (pending.filled, pending.goal)
+            let memory = self.memory();
+            (memory.filled, memory.goal)
         };
         match self.store() {
             Some(store) if filled < goal => self.step(&store, &mut watermark, filled, goal).map(drop),
@@ -226,44 +231,90 @@ impl Index {
         }
     }
 
+    /// Whether memory should take up older entries again after a start: one that has all of them needs no
+    /// look-ups in the database. Not for records: reading their keys costs more than those look-ups.
+    fn can_remember_more(&self, memory: &Memory) -> bool {
+        let room = (memory.recent.len() as u64) + STEP_ENTRIES <= self.memory_entries / 2;
+        self.identity.kind == LogKind::Raw && memory.first > 0 && room
+    }
+
+    fn remember_some(&self) -> Result<(), IndexError> {
+        let end = {
+            let memory = self.memory();
+            if memory.filled < memory.goal || !self.can_remember_more(&memory) {
+                return Ok(());
+            }
+            memory.first
+        };
+        let start = end.saturating_sub(STEP_ENTRIES);
+        let size = self.reader.signed_size();
+        let keys =
+            (start / BUNDLE_ENTRIES..end / BUNDLE_ENTRIES).map(|bundle| self.keys_of_bundle(bundle, size));
+        let keys = keys.collect::<Result<Vec<_>, _>>()?;
+        let mut memory = self.memory();
+        if memory.first == end {
+            for (key, index) in keys.iter().flatten() {
+                memory.recent.insert(key, *index);
+            }
+            memory.first = start;
+        }
+        Ok(())
+    }
+
     fn look_up(&self, keys: &[Hash]) -> Result<Vec<Option<Known>>, IndexError> {
         let Some(store) = self.store().filter(|_| !self.broken.load(Ordering::Acquire)) else {
             return Err(IndexError::Unwritten);
         };
-        let mut indices: Vec<Option<u64>> = {
-            let pending = self.pending();
-            keys.iter().map(|key| pending.keys.get(key).copied()).collect()
-        };
-        // A key leaves memory only after it is in the store, so one that was missed above is found here.
-        for (key, index) in keys.iter().zip(&mut indices) {
-            if index.is_none() {
-                *index = store.get(key)?;
+        // Whoever asks is the one who adds, so nothing is given up between these two.
+        let (candidates, first) = self.candidates(keys);
+        let mut found = vec![None; keys.len()];
+        for (at, index) in candidates {
+            if found[at].is_none() {
+                found[at] = self.entry_with(&keys[at], index)?;
             }
         }
-        keys.iter().zip(indices).map(|(key, index)| index.map(|index| self.check(key, index)).transpose()).collect()
+        if first > 0 {
+            for (key, found) in keys.iter().zip(&mut found).filter(|(_, found)| found.is_none()) {
+                if let Some(index) = store.get(key)? {
+                    *found = Some(self.entry_with(key, index)?.ok_or(IndexError::Wrong { index })?);
+                }
+            }
+        }
+        Ok(found)
     }
 
-    /// The entry at `index`, if it has this key.
-    fn check(&self, key: &Hash, index: u64) -> Result<Known, IndexError> {
-        let wrong = || IndexError::Wrong { index };
-        let place = LeafIndex::new(index).map_err(|_| wrong())?;
-        let (found, leaf_hash) = match self.identity.kind {
-            LogKind::Raw => {
-                let leaf_hash = self.reader.leaf_hash(place)?.ok_or_else(wrong)?;
-                (leaf_hash, leaf_hash)
-            }
-            LogKind::Records => {
-                let entry = self.reader.entry(place)?.ok_or_else(wrong)?;
-                (record_key(entry.as_bytes(), index)?, entry.leaf_hash())
-            }
+    /// The entries in memory that may have these keys, by the position of the key; and from which entry on
+    /// all are in memory.
+    fn candidates(&self, keys: &[Hash]) -> (Vec<(usize, u64)>, u64) {
+        let memory = self.memory();
+        let all = keys.iter().enumerate();
+        let candidates =
+            all.flat_map(|(at, key)| memory.recent.candidates(key).map(move |index| (at, index)));
+        (candidates.collect(), memory.first)
+    }
+
+    /// The entry at `index`, if there is one and it has this key.
+    fn entry_with(&self, key: &Hash, index: u64) -> Result<Option<Known>, IndexError> {
+        let Ok(place) = LeafIndex::new(index) else {
+            return Ok(None);
         };
-        if found == *key { Ok(Known { index: place, leaf_hash }) } else { Err(wrong()) }
+        let found = match self.identity.kind {
+            LogKind::Raw => self.reader.leaf_hash(place)?.map(|leaf_hash| (leaf_hash, leaf_hash)),
+            LogKind::Records => match self.reader.entry(place)? {
+                Some(entry) => Some((record_key(entry.as_bytes(), index)?, entry.leaf_hash())),
+                None => None,
+            },
+        };
+        let known = found.filter(|(found, _)| found == key);
+        Ok(known.map(|(_, leaf_hash)| Known { index: place, leaf_hash }))
     }
 
     fn open_and_fill(&self) -> Result<(), IndexError> {
         let store = Store::open(&self.dir, self.identity)?;
-        let full = full_bundles(self.reader.signed_size());
-        if let Some(filled) = store.watermark()?.filter(|filled| *filled <= full && filled % BUNDLE == 0) {
+        let full = full_bundle_entries(self.reader.signed_size());
+        if let Some(filled) =
+            store.watermark()?.filter(|filled| *filled <= full && filled % BUNDLE_ENTRIES == 0)
+        {
             return self.fill(&mut self.watermark(), store, filled);
         }
         // New, or of another log, or of a larger tree than this one.
@@ -289,17 +340,19 @@ impl Index {
     fn fill(&self, watermark: &mut u64, store: Store, filled: u64) -> Result<(), IndexError> {
         let size = self.reader.signed_size();
         *watermark = filled;
-        let in_memory = self.max_pending_keys as u64 / BUNDLE * BUNDLE;
-        let goal = full_bundles(size).saturating_sub(in_memory);
+        let goal =
+            full_bundle_entries(size).saturating_sub(self.memory_entries / BUNDLE_ENTRIES * BUNDLE_ENTRIES);
         let mut filled = filled;
         while filled < goal {
             filled = self.step(&store, watermark, filled, goal)?;
         }
-        let mut keys = HashMap::new();
-        for bundle in filled / BUNDLE..size.get().div_ceil(BUNDLE) {
-            keys.extend(self.keys_of_bundle(bundle, size)?);
+        let mut memory = Memory::from(filled, full_bundle_entries(size));
+        for bundle in filled / BUNDLE_ENTRIES..size.get().div_ceil(BUNDLE_ENTRIES) {
+            for (key, index) in self.keys_of_bundle(bundle, size)? {
+                memory.recent.insert(&key, index);
+            }
         }
-        *self.pending() = Pending { keys, filled, goal: full_bundles(size), closed: false };
+        *self.memory() = memory;
         *self.store_slot() = Some(Arc::new(store));
         Ok(())
     }
@@ -310,28 +363,20 @@ impl Index {
         let size = self.reader.signed_size();
         let end = goal.min(filled + STEP_ENTRIES);
         let mut keys = Vec::new();
-        for bundle in filled / BUNDLE..end / BUNDLE {
+        for bundle in filled / BUNDLE_ENTRIES..end / BUNDLE_ENTRIES {
             keys.extend(self.keys_of_bundle(bundle, size)?);
         }
         keys.sort_unstable();
         for batch in keys.chunks(MAX_BATCH_KEYS) {
             store.insert(batch)?;
         }
-        self.forget(&keys, end);
+        self.memory().filled = end;
+        self.moved.notify_all();
         if end - *watermark >= SYNC_ENTRIES {
             store.set_watermark(end)?;
             *watermark = end;
         }
         Ok(end)
-    }
-
-    fn forget(&self, keys: &[(Hash, u64)], filled: u64) {
-        let mut pending = self.pending();
-        for (key, _) in keys {
-            pending.keys.remove(key);
-        }
-        pending.filled = filled;
-        self.moved.notify_all();
     }
 
     /// The keys of the entries of one bundle, full or partial, of the log of `size` entries.
@@ -369,8 +414,8 @@ impl Index {
         self.watermark.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn pending(&self) -> MutexGuard<'_, Pending> {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -386,11 +431,6 @@ impl Drop for BreakOnPanic<'_> {
 fn record_key(entry: &[u8], index: u64) -> Result<Hash, IndexError> {
     let record = SignedRecord::parse(entry).map_err(|source| IndexError::Record { index, source })?;
     Ok(*record.record_id().hash())
-}
-
-/// How many entries are in full bundles.
-fn full_bundles(size: TreeSize) -> u64 {
-    size.get() / BUNDLE * BUNDLE
 }
 
 #[cfg(test)]

@@ -1,0 +1,134 @@
+use indelible_proto::checkpoint::Origin;
+use indelible_proto::entry_bundle::Entry;
+use indelible_proto::hash::sha256;
+use indelible_proto::note::{KeyKind, KeyName};
+use indelible_proto::sign::{LogSigner, SecretKey};
+use tempfile::TempDir;
+
+use super::*;
+use crate::sequencer::{CoreSettings, Sequencer, Submission, create};
+
+const ENTRIES: u64 = 2000;
+
+fn entry(number: u64) -> Entry {
+    Entry::new(number.to_be_bytes().to_vec()).unwrap()
+}
+
+fn key(number: u64) -> Hash {
+    entry(number).leaf_hash()
+}
+
+/// A raw log of entries numbered from 0, and its tree.
+fn log() -> (TempDir, Arc<TreeReader>) {
+    let dir = TempDir::new().unwrap();
+    let name = KeyName::parse("log.example").unwrap();
+    let settings = CoreSettings {
+        data_dir: dir.path().join("data"),
+        origin: Origin::parse("log.example").unwrap(),
+        kind: LogKind::Raw,
+        signer: LogSigner::new(SecretKey::from_seed(KeyKind::Log, name, [1; 32])).unwrap(),
+        queue_entries: 10_000,
+        queue_bytes: 1 << 20,
+    };
+    create(&settings).unwrap();
+    let sequencer = Sequencer::open(settings).unwrap();
+    let entries = (0..ENTRIES).map(|number| Submission::Raw(entry(number))).collect();
+    sequencer.handle().submit_many(entries).unwrap().blocking_recv().unwrap();
+    let tree = sequencer.handle().tree();
+    (dir, tree)
+}
+
+fn open(dir: &TempDir, tree: &Arc<TreeReader>, memory_entries: usize) -> Index {
+    let identity = Identity { origin_hash: sha256(b"log.example"), kind: LogKind::Raw };
+    Index::open(&dir.path().join("own-index"), identity, Arc::clone(tree), memory_entries).unwrap()
+}
+
+fn is_behind(index: &Index) -> bool {
+    let memory = index.memory();
+    memory.filled < memory.goal
+}
+
+fn assert_knows_everything(index: &Index) {
+    let keys: Vec<Hash> = (0..ENTRIES + 10).map(key).collect();
+    let known = index.find(&keys).unwrap();
+    for (number, known) in (0..).zip(known) {
+        let expected = (number < ENTRIES)
+            .then(|| Known { index: LeafIndex::new(number).unwrap(), leaf_hash: key(number) });
+        assert_eq!(known, expected, "entry {number}");
+    }
+}
+
+#[test]
+fn knows_every_entry_wherever_its_key_is() {
+    let (dir, tree) = log();
+    for memory_entries in [512, 1000, 10_000] {
+        let _ = std::fs::remove_dir_all(dir.path().join("own-index"));
+        let index = open(&dir, &tree, memory_entries);
+        assert_knows_everything(&index);
+        let filled = index.memory().filled;
+        assert_eq!(filled > 0, memory_entries < 2000, "{filled} in the database");
+        while is_behind(&index) {
+            index.move_some().unwrap();
+            assert_knows_everything(&index);
+        }
+    }
+}
+
+#[test]
+fn remembers_older_entries_until_all_are_in_memory() {
+    let (dir, tree) = log();
+    let first_run = open(&dir, &tree, 10_000);
+    while is_behind(&first_run) {
+        first_run.move_some().unwrap();
+    }
+    first_run.close();
+    first_run.keep_moving();
+    drop(first_run);
+    let index = open(&dir, &tree, 1 << 20);
+    assert_eq!(
+        index.memory().first,
+        full_bundle_entries(tree.signed_size()),
+        "all full bundles are in the database"
+    );
+    assert_knows_everything(&index);
+    index.remember_some().unwrap();
+    assert_eq!(index.memory().first, 0);
+    store::delete(&index.dir).unwrap();
+    *index.store_slot() = Some(Arc::new(Store::open(&index.dir.join("empty"), index.identity).unwrap()));
+    assert_knows_everything(&index);
+}
+
+#[test]
+fn gives_up_only_what_is_in_the_database() {
+    let mut memory = Memory::from(0, 0);
+    let max = 1024;
+    for number in 0..1024 {
+        assert!(memory.has_room(max));
+        memory.make_room(max);
+        memory.recent.insert(&key(number), number);
+    }
+    assert!(!memory.has_room(max), "nothing is in the database yet");
+    memory.filled = 256;
+    assert!(memory.has_room(max));
+    memory.make_room(max);
+    assert_eq!((memory.first, memory.recent.len()), (256, 768));
+    assert_eq!(memory.recent.candidates(&key(255)).next(), None);
+    assert_eq!(memory.recent.candidates(&key(256)).next(), Some(256));
+    for number in 1024..1280 {
+        memory.recent.insert(&key(number), number);
+    }
+    memory.filled = 1280;
+    memory.make_room(max);
+    assert_eq!(memory.first, 768, "half of what may be held stays");
+}
+
+#[test]
+fn an_index_of_a_larger_tree_is_not_used() {
+    let (dir, tree) = log();
+    let index = open(&dir, &tree, 10_000);
+    index.store().unwrap().set_watermark(4096).unwrap();
+    drop(index);
+    let index = open(&dir, &tree, 10_000);
+    assert_eq!(index.memory().first, 0);
+    assert_knows_everything(&index);
+}

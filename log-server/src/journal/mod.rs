@@ -69,8 +69,8 @@ use indelible_proto::size::{LeafIndex, TreeSize};
 use crate::kind::LogKind;
 use crate::storage::disk::{self, LogFile};
 pub use error::{Damage, JournalError};
-use record::{Mark, Place};
 pub use record::{Batch, Payload};
+use record::{Mark, Place};
 use scan::Scanner;
 use segment::{Header, SEGMENT_HEADER_BYTES};
 
@@ -142,12 +142,18 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError::Disk`] if `dir` exists or can't be written.
-    pub fn create(dir: &Path, identity: Identity, segment_bytes: u64, note: Bytes) -> Result<(), JournalError> {
+    pub fn create(
+        dir: &Path,
+        identity: Identity,
+        segment_bytes: u64,
+        note: Bytes,
+    ) -> Result<(), JournalError> {
         disk::create_dir(dir)?;
         let tip = Tip { append: 0, previous: Hash::from_bytes([0; Hash::LEN]), size: TreeSize::ZERO };
         let active = Active::start(dir, identity, 0, segment_bytes, tip, None)?;
         let segments = VecDeque::from([Segment { path: segment::path(dir, 0), first: None, appends: 0 }]);
-        Self::assemble(dir, identity, segment_bytes, segments, active, tip).append(&[Payload::Checkpoint(note)])
+        Self::assemble(dir, identity, segment_bytes, segments, active, tip)
+            .append(&[Payload::Checkpoint(note)])
     }
 
     /// Opens the journal in `dir`: checks every record, cuts a torn append at the end, and makes sure that
@@ -238,8 +244,7 @@ impl Journal {
         self.buffer.clear();
         for (part, payload) in (0..parts).zip(payloads) {
             let place = Place { append: self.tip.append, part, parts };
-            tip.previous =
-                record::encode(&mut self.buffer, &self.active.mark, place, &tip.previous, payload);
+            tip.previous = record::encode(&mut self.buffer, &self.active.mark, place, &tip.previous, payload);
         }
         self.active.file.write_at(&self.buffer, self.active.end)?;
         self.active.file.sync()?;

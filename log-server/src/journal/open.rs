@@ -14,10 +14,7 @@ use super::{Active, Damage, Identity, JournalError, Segment, TEMPORARY_SUFFIX, T
 use crate::storage::disk::{self, LogFile};
 
 /// Reads and checks every segment, oldest first, and settles the end of the last one.
-pub(super) fn open(
-    dir: &Path,
-    identity: Identity,
-) -> Result<(VecDeque<Segment>, Active, Tip), JournalError> {
+pub(super) fn open(dir: &Path, identity: Identity) -> Result<(VecDeque<Segment>, Active, Tip), JournalError> {
     let mut segments = VecDeque::new();
     let mut last: Option<Checked> = None;
     for generation in consecutive_generations(dir)? {

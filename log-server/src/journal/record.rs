@@ -100,7 +100,13 @@ pub(super) fn encoded_bytes(payloads: &[Payload]) -> usize {
 }
 
 /// Adds one record to `out`, which ends at an aligned offset, and returns the record's hash.
-pub(super) fn encode(out: &mut Vec<u8>, mark: &Mark, place: Place, previous: &Hash, payload: &Payload) -> Hash {
+pub(super) fn encode(
+    out: &mut Vec<u8>,
+    mark: &Mark,
+    place: Place,
+    previous: &Hash,
+    payload: &Payload,
+) -> Hash {
     let start = out.len();
     let payload_bytes = u32::try_from(payload.encoded_bytes()).expect("invariant: a payload is under 4 GiB");
     out.put_bytes(0, Hash::LEN);

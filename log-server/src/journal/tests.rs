@@ -129,7 +129,8 @@ fn a_tail_cut_at_any_byte_leaves_exactly_the_whole_appends() {
             continue;
         }
         for (content, how) in [(&zeroed[..], "zeroed"), (&whole[..cut], "truncated")] {
-            let kept = if how == "truncated" { ends.iter().filter(|(_, end)| *end <= cut).count() } else { kept };
+            let kept =
+                if how == "truncated" { ends.iter().filter(|(_, end)| *end <= cut).count() } else { kept };
             if kept == 0 {
                 continue;
             }

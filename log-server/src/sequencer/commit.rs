@@ -27,11 +27,9 @@ use crate::index::Index;
 use crate::journal::{Batch, Journal, Payload};
 use crate::storage::DiskError;
 use crate::storage::heads::Heads;
-use crate::storage::tiles::TileFiles;
+use crate::storage::tiles::{BUNDLE_ENTRIES, TileFiles, full_bundle_entries};
 use crate::tree_reader::{Edge, TreeReader};
 
-/// Entries in a full bundle.
-const BUNDLE: u64 = 256;
 /// At this many times [`Tuning::sync_bytes`] in the journal, sequencing waits for the sync pass.
 const MAX_SYNC_LAG: u64 = 4;
 
@@ -116,11 +114,10 @@ impl Log {
         let signed = SignedHead::sign(&self.origin, head, &self.signer)?;
         self.unsynced_bytes += entries.len() as u64;
         let note = Bytes::from(signed.note.encode());
-        self.journal
-            .append(&[Payload::Batch(Batch { first, head, entries }), Payload::Checkpoint(note)])?;
+        self.journal.append(&[Payload::Batch(Batch { first, head, entries }), Payload::Checkpoint(note)])?;
         self.integrated.apply(step)?;
         self.reader.show(self.integrated.edge.clone());
-        self.index.add(keys, head.size);
+        self.index.add(&keys, head.size);
         self.signed.send_replace(Arc::new(signed));
         Ok(())
     }
@@ -133,8 +130,8 @@ impl Log {
     }
 
     fn begin_pass_if_due(&mut self) -> Result<(), SequencerError> {
-        let full = self.full_bundles();
-        let bundles = (full - self.synced.get()) / BUNDLE;
+        let full = full_bundle_entries(self.head().size);
+        let bundles = (full - self.synced.get()) / BUNDLE_ENTRIES;
         let due = bundles >= self.tuning.sync_bundles
             || (bundles > 0 && self.unsynced_bytes >= self.tuning.sync_bytes);
         if !due {
@@ -158,7 +155,7 @@ impl Log {
     }
 
     fn snapshot(&self) -> Result<Heads, SequencerError> {
-        let size = TreeSize::new(self.full_bundles()).unwrap_or(self.synced);
+        let size = TreeSize::new(full_bundle_entries(self.head().size)).unwrap_or(self.synced);
         let channels = self.integrated.channels.read().unwrap_or_else(PoisonError::into_inner);
         Ok(Heads {
             integrated: self.reader.head(size)?,
@@ -180,10 +177,5 @@ impl Log {
 
     fn head(&self) -> TreeHead {
         self.integrated.edge.tiles.head()
-    }
-
-    /// How many entries are in full bundles.
-    fn full_bundles(&self) -> u64 {
-        self.integrated.edge.tiles.size().get() / BUNDLE * BUNDLE
     }
 }

@@ -196,7 +196,10 @@ pub enum Refusal {
         stored: Hash,
     },
     /// The published checkpoint is not one of this log, so it says nothing about what was published.
-    #[error("{} is not a checkpoint signed by this log: {reason}; restore it from any reader's copy", path.display())]
+    #[error(
+        "{} is not a checkpoint signed by this log: {reason}; restore it from any reader's copy",
+        path.display()
+    )]
     PublishedUnreadable {
         /// Its file.
         path: PathBuf,

@@ -1,9 +1,9 @@
 //! The sequencer: one thread that owns the log and puts what is submitted into it.
 //!
 //! Submitters hand entries to a bounded queue. The thread takes whatever arrived while it committed the last
-//! batch, decides ([`plan`]), commits ([`commit`]), and answers. There is no timer on the way. A failed
+//! batch, decides (`plan`), commits (`commit`), and answers. There is no timer on the way. A failed
 //! write stops it for good: it answers [`Outcome::Failed`], [`Sequencer::failed`] resolves, and only the next
-//! start, which goes through [`recover`], can tell what is on disk.
+//! start, which goes through `recover`, can tell what is on disk.
 //!
 //! [`create`] makes a log and [`Sequencer::open`] opens one; neither does the other's work.
 
@@ -136,8 +136,8 @@ impl Sequencer {
         // Opened before anything is written, so that its sync sees every write-back error.
         let file_system = FileSystem::of(&dir)?;
         let Recovered { journal, integrated, reader, signed, synced } = recover(&settings, &tuning)?;
-        let index = Index::open(&dir.join(INDEX_DIR), identity, Arc::clone(&reader), tuning.pending_keys)?;
-        let index = Arc::new(index);
+        let memory = tuning.index_memory_entries;
+        let index = Arc::new(Index::open(&dir.join(INDEX_DIR), identity, Arc::clone(&reader), memory)?);
         let (signed, signed_receiver) = watch::channel(Arc::new(signed));
         let no_thread = |source| DiskError { action: "start a thread for", path: dir.clone(), source };
         let passes = SyncPasses::start(dir.clone(), file_system, identity).map_err(no_thread)?;

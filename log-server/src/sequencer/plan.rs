@@ -68,11 +68,20 @@ struct Draft<'a> {
 
 enum Decision {
     /// Becomes the entry at this position of the batch.
-    New { position: usize, leaf_hash: Hash },
+    New {
+        position: usize,
+        leaf_hash: Hash,
+    },
     /// Is the entry at this position of the batch.
-    InBatch { position: usize, leaf_hash: Hash },
+    InBatch {
+        position: usize,
+        leaf_hash: Hash,
+    },
     Known(Known),
-    Refused { error: AdmissionError, head: Option<Arc<ChannelState>> },
+    Refused {
+        error: AdmissionError,
+        head: Option<Arc<ChannelState>>,
+    },
 }
 
 impl<'a> Draft<'a> {
@@ -117,7 +126,10 @@ impl Decision {
             }
             Self::Known(known) => (known.index, known.leaf_hash, Occurrence::Again),
             Self::Refused { error, head } => {
-                return Outcome::Refused { error, head: head.map(|head| Box::new(Arc::unwrap_or_clone(head))) };
+                return Outcome::Refused {
+                    error,
+                    head: head.map(|head| Box::new(Arc::unwrap_or_clone(head))),
+                };
             }
         };
         Outcome::Sequenced { index, leaf_hash, occurrence }

@@ -26,15 +26,13 @@ use crate::journal::{Batch, Identity, Journal, Payload};
 use crate::kind::LogKind;
 use crate::storage::entries::{self, EncodedEntry};
 use crate::storage::heads::Heads;
-use crate::storage::tiles::TileFiles;
+use crate::storage::tiles::{BUNDLE_ENTRIES, TileFiles};
 use crate::tree_reader::{Edge, ReadError, TreeReader};
 
 /// Name of the journal's directory in the data directory.
 pub(super) const JOURNAL_DIR: &str = "journal";
 /// Name of the published checkpoint's file, which the publisher writes.
 const PUBLISHED_FILE: &str = "checkpoint";
-/// Entries in a full bundle.
-const BUNDLE: u64 = 256;
 
 /// A log as it was left.
 #[derive(Debug)]
@@ -85,11 +83,7 @@ pub(super) fn recover(settings: &CoreSettings, tuning: &Tuning) -> Result<Recove
     Ok(Recovered { journal, integrated, reader: Arc::new(reader), signed, synced })
 }
 
-fn last_signed(
-    note: Option<&Bytes>,
-    settings: &CoreSettings,
-    size: TreeSize,
-) -> Result<SignedHead, Refusal> {
+fn last_signed(note: Option<&Bytes>, settings: &CoreSettings, size: TreeSize) -> Result<SignedHead, Refusal> {
     let note = note.ok_or(Refusal::CheckpointMissing { size })?;
     SignedHead::read(note, &settings.origin, settings.signer.verifier())
         .map_err(|reason| Refusal::CheckpointForeign { reason })
@@ -146,7 +140,7 @@ impl Replay {
         // that it has all entries of are durable.
         let size = match heads {
             Some(heads) => heads.integrated.size,
-            None => TreeSize::new(journal.first().get().next_multiple_of(BUNDLE)).unwrap_or_default(),
+            None => TreeSize::new(journal.first().get().next_multiple_of(BUNDLE_ENTRIES)).unwrap_or_default(),
         };
         if journal.first().get() > size.get() || journal.size() < size {
             return Err(OpenError::Gap { integrated: size, first: journal.first() });
@@ -192,7 +186,8 @@ impl Replay {
         let step = Step::grow(&self.integrated.edge, new).map_err(SignError::from)?;
         let (got, expected) = (step.head(), batch.head);
         if got != expected {
-            let refusal = Refusal::RootDiffers { size: expected.size, got: got.root, expected: expected.root };
+            let refusal =
+                Refusal::RootDiffers { size: expected.size, got: got.root, expected: expected.root };
             return Err(refusal.into());
         }
         Ok(self.integrated.apply(step)?)
@@ -240,18 +235,18 @@ fn channels_from_bundles(files: &TileFiles, kind: LogKind, size: TreeSize) -> Re
         return Ok(Channels::new(Vec::new(), size));
     }
     tracing::warn!(entries = size.get(), "there is no snapshot; every record is replayed");
-    for bundle in 0..size.get() / BUNDLE {
+    for bundle in 0..size.get() / BUNDLE_ENTRIES {
         let id = BundleId::new(bundle, TileWidth::FULL).map_err(ReadError::from)?;
         let encoded: Result<Vec<_>, _> = entries::split(&files.bundle(id)?).collect();
         let first = LeafIndex::new(id.first_entry()).unwrap_or_default();
         let encoded = encoded.map_err(|source| OpenError::Batch { first, source })?;
         let before = TreeSize::new(id.first_entry()).unwrap_or_default();
         let moves = new_entries(kind, &channels, before, encoded)?;
-        let moves = (id.first_entry()..).zip(moves).filter_map(|(index, entry)| {
-            Some((LeafIndex::new(index).ok()?, entry.channel?))
-        });
+        let moves = (id.first_entry()..)
+            .zip(moves)
+            .filter_map(|(index, entry)| Some((LeafIndex::new(index).ok()?, entry.channel?)));
         let moves = moves.collect();
-        channels.apply(moves, before.plus(BUNDLE).unwrap_or(before));
+        channels.apply(moves, before.plus(BUNDLE_ENTRIES).unwrap_or(before));
     }
     Ok(channels)
 }
@@ -274,7 +269,7 @@ fn right_edge(files: &TileFiles, size: TreeSize) -> Result<RightEdge, OpenError>
     let mut partials: Vec<Vec<Hash>> = Vec::new();
     for id in RightEdge::partial_ids(size) {
         partials.resize(usize::from(id.level()) + 1, Vec::new());
-        let first = id.index() * BUNDLE;
+        let first = id.index() * BUNDLE_ENTRIES;
         let below = (first..first + u64::from(id.width().get())).map(|index| tile_root(files, id, index));
         let hashes: Result<Vec<Hash>, OpenError> = below.collect();
         partials[usize::from(id.level())] = hashes?;

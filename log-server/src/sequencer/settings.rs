@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use indelible_proto::checkpoint::Origin;
 use indelible_proto::sign::LogSigner;
 
-use crate::index::DEFAULT_PENDING_KEYS;
+use crate::index::DEFAULT_MEMORY_ENTRIES;
 use crate::journal::DEFAULT_SEGMENT_BYTES;
 use crate::kind::LogKind;
 use crate::tree_reader::DEFAULT_CACHE_BYTES;
@@ -43,8 +43,8 @@ pub struct Tuning {
     pub sync_bytes: u64,
     /// Most bytes of full tiles and bundles kept in memory for readers.
     pub cache_bytes: usize,
-    /// Most keys that wait in memory for the index; with more, sequencing waits for it.
-    pub pending_keys: usize,
+    /// Most entries whose keys are in memory. Sequencing waits while more are not in the index's database.
+    pub index_memory_entries: usize,
 }
 
 impl Tuning {
@@ -62,7 +62,7 @@ impl Tuning {
             },
             sync_bytes: 64 * 1024 * 1024,
             cache_bytes: DEFAULT_CACHE_BYTES,
-            pending_keys: DEFAULT_PENDING_KEYS,
+            index_memory_entries: DEFAULT_MEMORY_ENTRIES,
         }
     }
 }

@@ -10,6 +10,7 @@ use indelible_proto::tile::{BundleId, RightEdgeError, Tile, TileId, TileWidth};
 use indelible_proto::tree::TreeHead;
 
 use crate::storage::entries::EncodedEntry;
+use crate::storage::tiles::BUNDLE_ENTRIES;
 use crate::tree_reader::Edge;
 
 /// An entry that is about to be in the tree.
@@ -39,14 +40,13 @@ impl Step {
         edge: &Edge,
         entries: impl IntoIterator<Item = NewEntry>,
     ) -> Result<Self, RightEdgeError> {
-        let mut step =
-            Self { edge: edge.clone(), tiles: Vec::new(), bundles: Vec::new(), moves: Vec::new() };
+        let mut step = Self { edge: edge.clone(), tiles: Vec::new(), bundles: Vec::new(), moves: Vec::new() };
         for entry in entries {
             let index = step.edge.tiles.size().next_index();
             step.tiles.extend(step.edge.tiles.append(entry.leaf_hash)?);
             step.edge.bundle.push(entry.encoded);
-            if step.edge.bundle.len() == usize::from(TileWidth::FULL.get()) {
-                let id = BundleId::new(index.get() / u64::from(TileWidth::FULL.get()), TileWidth::FULL);
+            if step.edge.bundle.len() as u64 == BUNDLE_ENTRIES {
+                let id = BundleId::new(bundle_of(index.get()), TileWidth::FULL);
                 let id = id.expect("invariant: the tree has this bundle");
                 step.bundles.push((id, std::mem::take(&mut step.edge.bundle)));
             }
@@ -112,5 +112,5 @@ impl Channels {
 }
 
 fn bundle_of(index: u64) -> u64 {
-    index / u64::from(TileWidth::FULL.get())
+    index / BUNDLE_ENTRIES
 }

@@ -6,13 +6,19 @@
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use indelible_proto::tile::{BundleId, TILE_MAX_BYTES, Tile, TileId};
+use indelible_proto::size::TreeSize;
+use indelible_proto::tile::{BundleId, TILE_MAX_BYTES, Tile, TileId, TileWidth};
 
 use super::disk::{self, DiskError};
 use super::entries::{EncodedEntry, end_of};
 
-/// How many entries a full bundle has.
-const FULL_BUNDLE_ENTRIES: usize = 256;
+/// How many entries a full bundle has, and hashes a full tile.
+pub(crate) const BUNDLE_ENTRIES: u64 = TileWidth::FULL.get() as u64;
+
+/// How many of `size` entries are in full bundles.
+pub(crate) fn full_bundle_entries(size: TreeSize) -> u64 {
+    size.get() / BUNDLE_ENTRIES * BUNDLE_ENTRIES
+}
 
 /// Why a stored tile or bundle can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -85,7 +91,7 @@ impl TileFiles {
     /// A full bundle that the log is known to have.
     pub(crate) fn bundle(&self, id: BundleId) -> Result<Bytes, StoredError> {
         let (path, bytes) = self.read(&id.full().path())?;
-        if end_of(&bytes, FULL_BUNDLE_ENTRIES) != Some(bytes.len()) {
+        if end_of(&bytes, usize::from(TileWidth::FULL.get())) != Some(bytes.len()) {
             return Err(StoredError::Damaged { path });
         }
         Ok(bytes)

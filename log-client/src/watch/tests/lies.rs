@@ -96,7 +96,7 @@ async fn a_fork_latches_until_a_person_clears_it() {
     world.sources.clear();
     let heard = world.round().await;
     assert_eq!((heard.codes, heard.gravest), (vec!["latched", "consistent"], Some(Class::Evidence)));
-    world.open().unwrap().store().clear().unwrap();
+    world.open().unwrap().clear().unwrap();
     assert_eq!(world.round().await.gravest, None);
     world.the_fork();
 
@@ -104,6 +104,20 @@ async fn a_fork_latches_until_a_person_clears_it() {
     world.add_source("received.note");
     assert_eq!(world.round().await.gravest, Some(Class::Evidence));
     assert_eq!(world.round().await.codes, ["latched", "consistent", "fork"]);
+    world.the_fork();
+}
+
+#[tokio::test]
+async fn a_fork_still_shown_after_it_was_cleared_latches_again() {
+    let mut world = World::new();
+    let log = log_of(300);
+    world.publish(&log);
+    world.hand_in("received.note", &forked(&log, 10, 300), 300);
+    world.round().await;
+    let mut follower = world.open().unwrap();
+    follower.clear().unwrap();
+    assert_eq!(round(&mut follower).await.gravest, Some(Class::Evidence));
+    assert_eq!(follower.store().latches().unwrap().len(), 1);
     world.the_fork();
 }
 

@@ -53,13 +53,8 @@ fn genesis(channel: u64) -> SignedRecord {
 /// A release after `prev`; `version` tells rivals apart.
 fn release(channel: u64, seq: u64, prev: &SignedRecord, version: &str) -> SignedRecord {
     let keys = genesis(channel).record_id();
-    let body = ReleaseBody {
-        version: version.into(),
-        purl: None,
-        source: None,
-        provenance: None,
-        sbom: None,
-    };
+    let body =
+        ReleaseBody { version: version.into(), purl: None, source: None, provenance: None, sbom: None };
     let subject =
         vec![Subject { name: "file".into(), sha256: Some(sha256(version.as_bytes())), dir_hash1: None }];
     let common = common(channel, seq, Some(prev.record_id()), Some(keys));

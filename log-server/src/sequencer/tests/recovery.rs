@@ -137,7 +137,7 @@ fn a_deleted_index_changes_nothing() {
 #[test]
 fn an_index_full_of_garbage_changes_nothing() {
     let log = TestLog::raw();
-    let few_in_memory = || Tuning { pending_keys: 256, ..tight(LogKind::Raw) };
+    let few_in_memory = || Tuning { index_memory_entries: 256, ..tight(LogKind::Raw) };
     let open = || Sequencer::open_tuned(log.settings(), few_in_memory()).unwrap();
     submit_range(&open().handle(), 0..3000);
     let db = log.data().join("index/db");
@@ -171,12 +171,12 @@ fn a_leftover_of_a_killed_opening_does_not_stop_the_index() {
 #[test]
 fn an_index_that_points_at_the_wrong_entry_is_not_believed() {
     let log = TestLog::raw();
-    let tuning = Tuning { pending_keys: 256, ..tight(LogKind::Raw) };
+    let tuning = Tuning { index_memory_entries: 256, ..tight(LogKind::Raw) };
     let sequencer = Sequencer::open_tuned(log.settings(), tuning).unwrap();
     submit_range(&sequencer.handle(), 0..3000);
     drop(sequencer);
     {
-        let db = sled::open(log.data().join("index")).unwrap();
+        let db = sled::Config::new().path(log.data().join("index")).segment_size(64 * 1024).open().unwrap();
         let key = |number: u64| *entry(number).leaf_hash().as_bytes();
         assert!(db.get(key(17)).unwrap().is_some(), "the key is in the database");
         // A key that is not in the log, and one whose index is another's.

@@ -64,7 +64,8 @@ fn a_stale_copy_refuses_when_a_newer_checkpoint_was_published() {
     let error = stale.open_error();
     assert_eq!(error.code(), "published-ahead");
     assert!(error.refuses_to_sign());
-    let refusal = OpenError::RefuseToSign(Refusal::PublishedAhead { published: size(310), stored: size(300) });
+    let refusal =
+        OpenError::RefuseToSign(Refusal::PublishedAhead { published: size(310), stored: size(300) });
     assert_eq!(error.to_string(), refusal.to_string());
 }
 

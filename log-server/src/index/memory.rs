@@ -1,0 +1,39 @@
+//! What the index has in memory, and how far the database is.
+
+use super::recent::Recent;
+use crate::storage::tiles::BUNDLE_ENTRIES;
+
+/// The newest entries, and what is to be done for the database.
+#[derive(Debug)]
+pub(super) struct Memory {
+    /// The entries from `first` on, which is a multiple of 256.
+    pub(super) recent: Recent,
+    pub(super) first: u64,
+    /// Up to which entry keys are in the store; a multiple of 256, and at least `first`.
+    pub(super) filled: u64,
+    /// Up to which entry keys can be moved there; a multiple of 256.
+    pub(super) goal: u64,
+    pub(super) closed: bool,
+}
+
+impl Memory {
+    /// Of a log of which the store has the first `filled` entries, without any entry yet.
+    pub(super) fn from(filled: u64, goal: u64) -> Self {
+        Self { recent: Recent::around(filled), first: filled, filled, goal, closed: false }
+    }
+
+    /// Whether more entries can be taken: there is room, or enough of the old ones can be given up that it is
+    /// worth to go through all of them.
+    pub(super) fn has_room(&self, max: u64) -> bool {
+        (self.recent.len() as u64) < max || self.filled - self.first >= max / 4
+    }
+
+    /// Gives up old entries if there is no room; never more than half of what may be held.
+    pub(super) fn make_room(&mut self, max: u64) {
+        if (self.recent.len() as u64) < max {
+            return;
+        }
+        self.first = self.filled.min(self.first + max / 2 / BUNDLE_ENTRIES * BUNDLE_ENTRIES);
+        self.recent.retain_from(self.first);
+    }
+}

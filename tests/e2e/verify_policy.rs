@@ -1,0 +1,151 @@
+//! What a customer is asked about, and how it is explained: whom to trust, under which policy, and why.
+
+use indelible_proto::hash::sha256;
+use indelible_proto::note::{KeyKind, KeyName};
+use indelible_proto::sign::SecretKey;
+use indelible_proto::time::UnixSeconds;
+use indelible_tests::Finished;
+use indelible_tests::forgery::{stranger, with_signatures};
+
+use crate::exit::{REFUSED, UNDECIDED, USAGE, VERIFIED};
+use crate::published::{Room, WITNESSES, check, code};
+
+#[test]
+fn what_cannot_be_asked_so_is_a_usage_error() {
+    let room = Room::new();
+    room.write("garbage", "garbage\n");
+    let wrong: [&[&str]; 9] = [
+        &[],
+        &["verify"],
+        &["verify", "agent-1"],
+        &["verify", "agent-1", "--policy", "none"],
+        &["verify", "agent-1", "--policy", "garbage"],
+        &["verify", "none", "--policy", "policy.txt"],
+        &["verify", "agent-1", "--policy", "policy.txt", "--key", "garbage"],
+        &["verify", "agent-1", "--policy", "policy.txt", "--key", "vendor.vkey", "--channel", "channel"],
+        &["verify", "agent-1", "--policy", "policy.txt", "--channel", "garbage"],
+    ];
+    for args in wrong {
+        Finished::run(room.client().args(args)).expect(USAGE);
+    }
+}
+
+#[test]
+fn policies_that_weaken_themselves_are_not_read() {
+    let room = Room::new();
+    let policy = String::from_utf8(room.read("policy.txt")).unwrap();
+    let w0 = room.vkey("witness-0.vkey");
+    let wrong = [
+        policy.replace(" 2 witness.example/w0", " 0 witness.example/w0"),
+        policy.replace(" 2 witness.example/w0", " 4 witness.example/w0"),
+        policy.replace(" 2 witness.example/w0", " +2 witness.example/w0"),
+        policy.replace(" 2 witness.example/w0", " 02 witness.example/w0"),
+        format!("{policy}quorum none\n"),
+        policy.replace("quorum ", "quorum none\nquorum "),
+        policy.replace("group ", &format!("witness twice {w0}\ngroup ")),
+        policy.lines().filter(|line| !line.starts_with("quorum")).map(|line| format!("{line}\n")).collect(),
+        policy.replace('\n', "\r\n"),
+        format!("{policy}witness late {}", stranger("late.example", 9).verifier()),
+    ];
+    for text in wrong {
+        assert_ne!(text, policy, "the change changes something");
+        room.write("policy.txt", &text);
+        let verdict = room.verify(&["agent-1", "--key", "vendor.vkey"]);
+        assert_eq!(verdict.code(), USAGE, "{text}\n{verdict}");
+    }
+}
+
+#[test]
+fn explain_shows_every_check_and_json_gives_the_same() {
+    let room = Room::new();
+    const CHECKS: [&str; 8] =
+        ["log-signature", "inclusion", "witnesses", "remembered", "record", "signers", "channel", "artifact"];
+    let shown = room.verify_of_vendor(&["agent-1", "--explain"]).expect(VERIFIED);
+    for check in CHECKS {
+        assert!(shown.stdout.contains(&format!("pass  {check}")), "{check}: {shown}");
+    }
+    assert!(shown.stdout.contains("not checked"), "{shown}");
+    let told = room.verify_of_vendor(&["agent-1", "--json"]).expect(VERIFIED).json();
+    let checks = told["checks"].as_array().unwrap();
+    assert_eq!(checks.iter().map(|check| check["name"].as_str().unwrap()).collect::<Vec<_>>(), CHECKS);
+    assert!(checks.iter().all(|check| check["result"] == "passed"));
+    assert_eq!((&told["outcome"], &told["exit"]), (&"verified".into(), &0.into()));
+    assert_eq!(told["witnesses"].as_array().unwrap().len(), WITNESSES);
+    assert_eq!(told["index"], room.proof("agent-1").index().get());
+    // The policy that was used is named, so that another one is noticed.
+    let fingerprint = sha256(&room.read("policy.txt")).to_hex();
+    assert_eq!(checks[0]["details"][0], serde_json::json!({ "name": "policy", "value": fingerprint }));
+
+    // What was left out of account is said, and what failed, and what could not be asked for that.
+    let proof = room.proof("agent-1");
+    let stranger = stranger("stranger.example/s", 8);
+    let line = stranger.cosign(proof.note().text(), UnixSeconds::new(1_800_000_000).unwrap());
+    let lines = [proof.note().signatures()[..2].to_vec(), vec![line]].concat();
+    room.write("tried.tlog-proof", with_signatures(&proof, lines).encode());
+    let args = ["agent-1", "--proof", "tried.tlog-proof", "--no-state"];
+    let shown = room.verify_of_vendor(&[&args[..], &["--explain"]].concat()).expect(REFUSED);
+    assert!(shown.stdout.contains("FAIL  witnesses"), "{shown}");
+    assert!(shown.stdout.contains("ignored: signature by stranger.example/s"), "{shown}");
+    let told = room.verify_of_vendor(&[&args[..], &["--json"]].concat()).expect(REFUSED).json();
+    let failed: Vec<_> =
+        told["checks"].as_array().unwrap().iter().filter(|check| check["result"] == "refused").collect();
+    assert_eq!((failed.len(), &failed[0]["name"]), (1, &"witnesses".into()));
+    assert_eq!((&told["code"], &told["exit"]), (&"quorum-not-met".into(), &20.into()));
+    assert!(told["next"].as_str().is_some_and(|next| !next.is_empty()));
+}
+
+#[test]
+fn under_another_policy_the_same_proof_is_refused() {
+    let room = Room::new();
+    let policy = String::from_utf8(room.read("policy.txt")).unwrap();
+    let line = |word: &str| {
+        let of_word = policy.lines().filter(|line| line.split(' ').next() == Some(word));
+        of_word.map(|line| format!("{line}\n")).collect::<String>()
+    };
+    let name = KeyName::parse("log.example/updates").unwrap();
+    let other_log = SecretKey::from_seed(KeyKind::Log, name, [5; 32]).verifier().encode();
+    let others: Vec<String> = (0..3)
+        .map(|n| {
+            let other = stranger(&format!("witness.example/w{n}"), 40 + n);
+            format!("witness w{n} {}\n", other.verifier())
+        })
+        .collect();
+    let group = "group all 2 w0 w1 w2\nquorum all\n";
+    for (reason, text) in [
+        // The same name, another key.
+        ("no-log-signature", policy.replace(line("log").split(' ').nth(1).unwrap(), &other_log)),
+        // The log's witnesses replaced by others of the same names.
+        ("quorum-not-met", format!("{}{}{group}", line("log"), others.concat())),
+        // A fourth one whose word is needed, too.
+        (
+            "quorum-not-met",
+            format!(
+                "{}{}witness more {}\nquorum more\n",
+                line("log"),
+                line("witness"),
+                stranger("more.example", 9).verifier()
+            ),
+        ),
+    ] {
+        room.write("other-policy.txt", text);
+        let mut verify = room.client();
+        verify.args(["--json", "verify", "agent-1", "--key", "vendor.vkey", "--policy", "other-policy.txt"]);
+        let verdict = Finished::run(&mut verify).expect(REFUSED);
+        assert_eq!(code(&verdict), reason, "{verdict}");
+    }
+    // The channel's proof does not hold under it either.
+    let mut verify = room.client();
+    verify.args(["verify", "agent-1", "--channel", "channel", "--policy", "other-policy.txt"]);
+    Finished::run(&mut verify).expect(REFUSED);
+}
+
+#[test]
+fn without_a_word_on_whom_to_trust_nothing_is_decided() {
+    let room = Room::new();
+    check(&room, &["agent-1"], UNDECIDED, "no-trusted-keys");
+    check(&room, &["agent-1", "--no-state"], UNDECIDED, "no-trusted-keys");
+    check(&room, &["agent-1", "--channel", "vendor.example/agent"], UNDECIDED, "channel-not-pinned");
+    // Not even if something is wrong besides: that is refused.
+    room.write("agent-1", "changed");
+    check(&room, &["agent-1"], REFUSED, "artifact-mismatch");
+}
