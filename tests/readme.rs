@@ -3,6 +3,8 @@
 //! Every `sh` block, in order, in one shell. Two things differ from a reader's machine: the programs are those
 //! built by the tests, not a second time in release mode, and port 810x is exchanged for a free one.
 
+#![allow(clippy::unwrap_used, reason = "a test may end anywhere")]
+
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;

@@ -4,7 +4,8 @@
 //! for it, and what is remembered of the log. It opens nothing and prints nothing. It authenticates first;
 //! then every check runs that has what it needs, and the gravest finding decides.
 //!
-//! The checks are rows 1 to 5 of the client's table in `docs/records.md`. What the file beside an artifact
+//! The checks are those that need only the artifact and its proof; their numbers are those of
+//! `docs/architecture.md`. What the file beside an artifact
 //! cannot show is in [`NOT_CHECKED`]; a verdict never speaks about it.
 
 mod authenticate;
@@ -101,7 +102,7 @@ impl CheckName {
         }
     }
 
-    /// The row of the client's table in `docs/records.md`.
+    /// The check's number in `docs/architecture.md`.
     pub fn row(self) -> u8 {
         match self {
             Self::Artifact => 1,
@@ -128,11 +129,13 @@ impl CheckName {
 }
 
 /// What the proof beside an artifact cannot show, so that no verdict speaks about it.
-pub const NOT_CHECKED: [&str; 4] = [
+pub const NOT_CHECKED: [&str; 6] = [
     "whether a newer record exists on the channel",
     "whether a later record withdraws this one",
     "whether the record has expired",
+    "how old the checkpoint is",
     "whether a later record changed the channel's keys",
+    "whether the record is meant for this machine (engine, audience)",
 ];
 
 /// Why a check failed, and what to do about it.

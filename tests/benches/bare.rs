@@ -1,4 +1,4 @@
-//! The peer of row `http`: a server on the same HTTP library that reads the body and answers a number. What it
+//! The peer of row `http`: a server on the same HTTP library that reads the body and answers how many bytes it has read. What it
 //! takes is what HTTP takes; the rest is the log's.
 
 use std::io::Write as _;
@@ -29,11 +29,9 @@ pub(crate) fn start(log: &Path) -> Result<Running> {
 /// # Errors
 /// If it cannot listen.
 pub(crate) fn serve() -> Result<()> {
-    static ANSWERED: AtomicU64 = AtomicU64::new(0);
-    let answer = async |body: Bytes| {
-        let bytes = body.len() as u64;
-        format!("{}\n", ANSWERED.fetch_add(1, Ordering::Relaxed).min(u64::MAX - bytes))
-    };
+    static RECEIVED: AtomicU64 = AtomicU64::new(0);
+    let answer =
+        async |body: Bytes| format!("{}\n", RECEIVED.fetch_add(body.len() as u64, Ordering::Relaxed));
     tokio::runtime::Runtime::new()?.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         println!("listening http://{}", listener.local_addr()?);

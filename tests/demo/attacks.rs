@@ -4,20 +4,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use indelible_client::fetch::Source;
 use indelible_client::http::{HttpClient, Timeouts};
-use indelible_client::log_client::{LogClient, bundle_spans};
 use indelible_client::witness_client::{AddOutcome, WitnessClient, WitnessError};
 use indelible_proto::entry_bundle::Entry;
-use indelible_proto::note::{KeyKind, KeyName, NoteSignature, SignedNote, VerifierKey};
+use indelible_proto::note::VerifierKey;
 use indelible_proto::proof::LogProof;
-use indelible_proto::sign::{CosignSigner, SecretKey};
-use indelible_proto::size::TreeSize;
-use indelible_proto::time::UnixSeconds;
 use indelible_proto::tree::ConsistencyProof;
-use indelible_tests::rogue::Rogue;
+use indelible_tests::forgery::{cosignature, with_signatures};
 use indelible_tests::world::ORIGIN;
-use indelible_tests::{Finished, World};
+use indelible_tests::{Finished, Rogue, World};
 
 use crate::stage::Stage;
 use crate::vendor::{Vendor, file_name};
@@ -87,30 +82,19 @@ fn forged_cosignature(stage: &mut Stage, world: &World, vendor: &Vendor) {
     let mut forged = log_line;
     for n in 0..3 {
         let witness = VerifierKey::parse(&world.witness_vkey(n)).expect("a verifier key");
-        forged.push(forge(&witness, proof.note().text()));
+        forged.push(cosignature(&witness, proof.note().text()));
     }
     fs::write(&path, with_signatures(&proof, forged).encode()).expect("a file can be written");
     stage.expect("with lines forged in their names: refused", &vendor.verify(world, release, &more), REFUSED);
-}
-
-/// A cosignature in a witness's name and key id, made with another key.
-fn forge(witness: &VerifierKey, text: &str) -> NoteSignature {
-    let name = KeyName::parse(witness.name().as_str()).expect("the witness's name");
-    let other = SecretKey::from_seed(KeyKind::Cosigner, name, [7; 32]);
-    let signer = CosignSigner::new(other).expect("a cosigner's key");
-    let now = UnixSeconds::new(1_800_000_000).expect("a time");
-    let made = signer.cosign(text, now);
-    NoteSignature::new(witness.name().clone(), witness.id(), made.signature().to_vec())
-        .expect("a signature line")
 }
 
 /// The log's operator has turned: same size, but the last entry is another one for this customer.
 fn split_view(stage: &mut Stage, world: &World, vendor: &Vendor, watchdog: &mut Watchdog) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let http = HttpClient::new(Timeouts::default()).expect("an HTTP client");
-    let log = LogClient::new(Source::http(world.url(), &http));
-    let entries = runtime.block_on(read_log(&log));
-    let size = TreeSize::new(entries.len() as u64).expect("a tree in memory");
+    let reader = world.reader();
+    let head = reader.checkpoint().head();
+    let (size, entries) = (head.size, reader.entries(&head));
     stage.check("the watchdog has found nothing so far", watchdog.is_quiet(), "it has stopped");
     let mut rogue = Rogue::new(&world.log_dir().join("log.key"), entries);
     let last = rogue.entries().len() - 1;
@@ -175,24 +159,6 @@ fn stranger(stage: &mut Stage, world: &World, evidence: &Path) {
     bytes[size] = if bytes[size] == b'9' { b'8' } else { b'9' };
     fs::write(&copy, bytes).expect("a file can be written");
     stage.expect("one digit changed in a signed checkpoint: it convinces nobody", &verify(), REFUSED);
-}
-
-async fn read_log(log: &LogClient) -> Vec<Entry> {
-    let bytes = log.checkpoint().await.expect("the log has a checkpoint");
-    let note = SignedNote::parse(&bytes).expect("it is a note");
-    let size =
-        indelible_proto::checkpoint::Checkpoint::parse(note.text()).expect("it is a checkpoint").head().size;
-    let mut entries = Vec::new();
-    for span in bundle_spans(TreeSize::ZERO, size) {
-        entries.extend(log.entries(span).await.expect("the log serves its entries"));
-    }
-    entries
-}
-
-fn with_signatures(proof: &LogProof, signatures: Vec<NoteSignature>) -> LogProof {
-    let note = SignedNote::new(proof.note().text().to_owned(), signatures).expect("a well-formed note");
-    let extra = proof.extra().map(<[u8]>::to_vec);
-    LogProof::new(extra, proof.index(), proof.proof().clone(), note).expect("a well-formed proof")
 }
 
 fn read_proof(path: &Path) -> LogProof {

@@ -185,8 +185,9 @@ fn check_places(world: &World, entries: usize) {
     }
 }
 
-/// What the log serves of its tree.
+/// What the log serves of its tree, once all of it is published.
 fn served(world: &World) -> Vec<Vec<u8>> {
+    world.reader().published(ENTRIES as u64);
     let paths = ["tile/0/000", "tile/0/001", "tile/0/002.p/88", "tile/1/000.p/2"];
     let bundles = ["tile/entries/000", "tile/entries/001", "tile/entries/002.p/88", "checkpoint"];
     let get = |path| http::get(world.log().address(), &format!("/{path}")).expect(200).body;

@@ -8,6 +8,7 @@ use indelible_proto::entry_bundle::Entry;
 use indelible_proto::size::TreeSize;
 use indelible_tests::world::Kind;
 use indelible_tests::{Finished, Publisher, Rogue, World, http, wait_until};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::exit::VERIFIED;
@@ -54,18 +55,45 @@ pub(crate) fn of_code<'a>(reports: &'a [Value], code: &str) -> Vec<&'a Value> {
     reports.iter().filter(|report| report["code"] == code).collect()
 }
 
-/// A watchdog that keeps looking, also at the checkpoint in `shown`.
-pub(crate) fn start(world: &World, shown: &Path) -> Child {
-    let mut watch = watch_command(world, &["--interval", "1", "--source"]);
-    let output = fs::File::options().create(true).append(true).open(world.file("watchdog.out")).unwrap();
-    watch.arg(shown).stdin(Stdio::null()).stdout(output).stderr(Stdio::null()).spawn().unwrap()
+/// A watchdog that keeps looking, also at the checkpoint in a file. Killed when dropped.
+pub(crate) struct Watchdog {
+    child: Child,
+    output: PathBuf,
 }
 
-pub(crate) fn until_it_has_looked(world: &World) {
-    wait_until("the watchdog has looked at the checkpoint it was shown", || {
-        let said = fs::read_to_string(world.file("watchdog.out")).unwrap();
-        said.lines().any(|line| line.contains("/shown") && line.contains("consistent")).then_some(())
-    });
+impl Watchdog {
+    pub(crate) fn start(world: &World, shown: &Path) -> Self {
+        let output = world.file("watchdog.out");
+        let file = fs::File::create(&output).unwrap();
+        let mut watch = watch_command(world, &["--interval", "1", "--source"]);
+        let child = watch.arg(shown).stdin(Stdio::null()).stdout(file).stderr(Stdio::null()).spawn();
+        Self { child: child.unwrap(), output }
+    }
+
+    /// Returns once it has looked at the file and found nothing.
+    pub(crate) fn until_it_has_looked(&self) {
+        wait_until("the watchdog has looked at the checkpoint it was shown", || {
+            let said = fs::read_to_string(&self.output).unwrap();
+            said.lines().any(|line| line.contains("/shown") && line.contains("consistent")).then_some(())
+        });
+    }
+
+    /// Asks it to end.
+    pub(crate) fn terminate(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
+    }
+
+    /// How it ends.
+    pub(crate) fn exit_code(mut self) -> Option<i32> {
+        wait_until("the watchdog ends", || self.child.try_wait().unwrap()).code()
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 pub(crate) fn entries(world: &World) -> Vec<Entry> {

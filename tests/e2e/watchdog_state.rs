@@ -9,12 +9,11 @@ use indelible_proto::note::VerifierKey;
 use indelible_proto::size::TreeSize;
 use indelible_tests::world::Kind;
 use indelible_tests::{Finished, Publisher, Rogue, World, http};
-use rustix::process::{Pid, Signal, kill_process};
 
 use crate::exit::{EVIDENCE, REFUSED, UNDECIDED, USAGE, VERIFIED};
 use crate::watchdog_bench::{
-    convinces_a_stranger, entries, evidence_files, hand_in, of_code, other_entry, publish, rogue, start,
-    until_it_has_looked, watch, watch_command, watched_world_of,
+    Watchdog, convinces_a_stranger, entries, evidence_files, hand_in, of_code, other_entry, publish, rogue,
+    watch, watch_command, watched_world_of,
 };
 
 #[test]
@@ -115,20 +114,18 @@ fn a_running_watchdog_stops_when_told_and_ends_by_itself_on_evidence() {
     let world = watched_world_of(3);
     let shown = world.file("shown");
     fs::write(&shown, http::get(world.log().address(), "/checkpoint").expect(200).body).unwrap();
-    let mut watchdog = start(&world, &shown);
-    until_it_has_looked(&world);
-    kill_process(Pid::from_child(&watchdog), Signal::TERM).unwrap();
-    assert_eq!(watchdog.wait().unwrap().code(), Some(VERIFIED));
+    let watchdog = Watchdog::start(&world, &shown);
+    watchdog.until_it_has_looked();
+    watchdog.terminate();
+    assert_eq!(watchdog.exit_code(), Some(VERIFIED));
 
     // Killed in the middle of whatever it does, the next one goes on.
-    let mut watchdog = start(&world, &shown);
-    watchdog.kill().unwrap();
-    watchdog.wait().unwrap();
-    let mut watchdog = start(&world, &shown);
+    drop(Watchdog::start(&world, &shown));
+    let watchdog = Watchdog::start(&world, &shown);
     let mut rogue = rogue(&world);
     rogue.replace(1, other_entry());
     fs::write(&shown, rogue.checkpoint(rogue.size()).encode()).unwrap();
-    assert_eq!(watchdog.wait().unwrap().code(), Some(EVIDENCE));
+    assert_eq!(watchdog.exit_code(), Some(EVIDENCE));
     convinces_a_stranger(&world);
 }
 
@@ -137,12 +134,11 @@ fn two_watchdogs_do_not_share_a_state() {
     let world = watched_world_of(3);
     let shown = world.file("shown");
     fs::write(&shown, http::get(world.log().address(), "/checkpoint").expect(200).body).unwrap();
-    let mut first = start(&world, &shown);
-    until_it_has_looked(&world);
+    let first = Watchdog::start(&world, &shown);
+    first.until_it_has_looked();
     let second = Finished::run(&mut watch_command(&world, &["--once"])).expect(UNDECIDED);
     assert_eq!(second.json()["exit"], UNDECIDED);
-    first.kill().unwrap();
-    first.wait().unwrap();
+    drop(first);
     watch(&world, &[], VERIFIED);
 }
 

@@ -1,8 +1,9 @@
 //! What the suites and the demo share: the real binaries as processes, a witnessed log made of them, and a
 //! log operator who lies.
 //!
-//! Everything runs on loopback ports that the system picks; each world has a folder of its own. Nothing here
-//! sleeps: a process is ready when it has printed the address it listens on.
+//! Everything runs on loopback ports that the system picks; each world has a folder of its own. Nothing
+//! waits for time to pass: a process is ready when it has printed the address it listens on, and what nobody
+//! announces is looked for until it is there.
 
 pub mod binaries;
 pub mod forgery;

@@ -1,5 +1,7 @@
 //! Foreign implementations judge ours, and ours judges theirs. Needs Go: `tests/run interop`.
 
+#![allow(clippy::unwrap_used, reason = "a test may end anywhere")]
+
 mod ours;
 mod theirs;
 

@@ -2,6 +2,8 @@
 //! inclusion and consistency probes of transparency-dev/merkle. They are taken as a Go module when the suite runs; `tests/run vectors` finds them
 //! and names their folder in `MERKLE_TESTDATA`. The module's subtree probes have no counterpart here.
 
+#![allow(clippy::unwrap_used, reason = "a test may end anywhere")]
+
 mod ed25519;
 
 use std::path::{Path, PathBuf};

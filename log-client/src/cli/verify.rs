@@ -48,7 +48,8 @@ pub(super) struct VerifyArgs {
     /// Which logs and witnesses count
     #[arg(long, value_name = "FILE")]
     policy: PathBuf,
-    /// Proof file of the vendor's channel, or the name of a channel pinned before
+    /// Proof file of the vendor's channel, or the name of a channel pinned before; without it or --key, any
+    /// pinned channel may vouch for the artifact
     #[arg(long, value_name = "PROOFFILE|NAME", conflicts_with = "keys")]
     channel: Option<String>,
     /// Verifier key of the vendor, or a file with it; one of those given has to have signed
@@ -231,11 +232,15 @@ fn report(path: &Path, verdict: &Verdict, artifact: &ArtifactDigest) -> Output {
             .with("witnesses", witnesses);
     }
     if verdict.outcome() == Outcome::Verified {
+        output.lines.push(UNCHECKED.to_owned());
         output.lines.push("  next       install it".to_owned());
         output = output.with("next", "install it");
     }
     output
 }
+
+/// What a verified artifact's report says besides; `--explain` has it in full.
+const UNCHECKED: &str = "  unchecked  expiry, age, newer records, withdrawals, key changes, audience";
 
 fn report_record(mut output: Output, record: &SignedRecord) -> Output {
     let common = record.statement().predicate.common();
@@ -268,7 +273,7 @@ fn explain(verdict: &Verdict, lines: &mut Vec<String>) {
         }
     }
     lines.push(String::new());
-    lines.push("not checked, because the proof beside an artifact cannot show it:".to_owned());
+    lines.push("not checked:".to_owned());
     lines.extend(NOT_CHECKED.iter().map(|what| format!("  {what}")));
 }
 

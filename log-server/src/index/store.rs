@@ -8,10 +8,13 @@ use std::fs::File;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use bytes::BufMut as _;
 use indelible_proto::hash::Hash;
 use indelible_proto::wire::Reader;
+use rustix::fs::{FlockOperation, flock};
 
 use crate::journal::Identity;
 use crate::storage::disk::{self, DiskError};
@@ -23,6 +26,9 @@ pub(super) const MAX_BATCH_KEYS: usize = 100;
 const SEGMENT_BYTES: usize = 64 * 1024;
 /// What sled aims to keep in memory, in bytes.
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
+/// How long to wait at once for another instance to close, and how often; 5 s in all.
+const CLOSING_WAIT: Duration = Duration::from_millis(10);
+const MAX_CLOSING_WAITS: u32 = 500;
 /// Changes whenever an older index could be read wrongly.
 const VERSION: u8 = 1;
 /// The key of what the database says about itself; every other key is 32 bytes long.
@@ -62,6 +68,7 @@ impl Store {
                 disk::remove(&dir.join(name))?;
             }
         }
+        wait_until_closed(dir)?;
         let config = sled::Config::new().path(dir).flush_every_ms(None);
         let config = config.cache_capacity(CACHE_BYTES).segment_size(SEGMENT_BYTES);
         let db = guarded(|| config.open())?;
@@ -113,6 +120,22 @@ impl Store {
         prefix.put_slice(self.identity.origin_hash.as_bytes());
         prefix
     }
+}
+
+/// Waits for an instance of this process that is closing: sled's own threads hold the lock on its file for a
+/// moment longer, and an opening that meets it fails. Other processes are kept out by the log's lock.
+fn wait_until_closed(dir: &Path) -> Result<(), StoreError> {
+    let file = match File::open(dir.join("db")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        file => file.map_err(sled::Error::Io)?,
+    };
+    for _ in 0..MAX_CLOSING_WAITS {
+        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            break;
+        }
+        thread::sleep(CLOSING_WAIT);
+    }
+    Ok(())
 }
 
 /// Deletes the database in `dir`.

@@ -77,13 +77,7 @@ fn knows_every_entry_wherever_its_key_is() {
 #[test]
 fn remembers_older_entries_until_all_are_in_memory() {
     let (dir, tree) = log();
-    let first_run = open(&dir, &tree, 10_000);
-    while is_behind(&first_run) {
-        first_run.move_some().unwrap();
-    }
-    first_run.close();
-    first_run.keep_moving();
-    drop(first_run);
+    filled_index(&dir, &tree);
     let index = open(&dir, &tree, 1 << 20);
     assert_eq!(
         index.memory().first,
@@ -95,6 +89,28 @@ fn remembers_older_entries_until_all_are_in_memory() {
     assert_eq!(index.memory().first, 0);
     store::delete(&index.dir).unwrap();
     *index.store_slot() = Some(Arc::new(Store::open(&index.dir.join("empty"), index.identity).unwrap()));
+    assert_knows_everything(&index);
+}
+
+/// An index of which the database has everything it can have.
+fn filled_index(dir: &TempDir, tree: &Arc<TreeReader>) {
+    let index = open(dir, tree, 10_000);
+    while is_behind(&index) {
+        index.move_some().unwrap();
+    }
+    index.close();
+    index.keep_moving();
+}
+
+#[test]
+fn a_leftover_of_a_killed_opening_does_not_cost_the_database() {
+    let (dir, tree) = log();
+    filled_index(&dir, &tree);
+    let leftover = dir.path().join("own-index/snap.0000000000000000.generating");
+    std::fs::write(&leftover, b"half").unwrap();
+    let index = open(&dir, &tree, 10_000);
+    assert!(!leftover.exists());
+    assert_eq!(index.memory().filled, full_bundle_entries(tree.signed_size()));
     assert_knows_everything(&index);
 }
 

@@ -161,6 +161,23 @@ fn a_last_append_whose_pages_came_in_any_order_is_cut() {
 }
 
 #[test]
+fn nothing_of_a_torn_append_is_met_again_behind_the_next_one() {
+    let temporary = TempDir::new().unwrap();
+    let dir = temporary.path().join("journal");
+    let ends = journal_of(&dir, 4);
+    let (last, _) = ends[4].clone();
+    let mut torn = fs::read(&last).unwrap();
+    torn[ends[3].1 + 100] ^= 1;
+    fs::write(&last, torn).unwrap();
+    let mut journal = open(&dir).unwrap();
+    // Without its checkpoint: ends exactly where the torn append's checkpoint begins.
+    let shorter = append_of(3)[..1].to_vec();
+    journal.append(&shorter).unwrap();
+    drop(journal);
+    assert_eq!(replayed(&open(&dir).unwrap()).last(), Some(&shorter));
+}
+
+#[test]
 fn refuses_a_flipped_byte_anywhere_before_the_last_append() {
     let temporary = TempDir::new().unwrap();
     let dir = temporary.path().join("journal");

@@ -140,6 +140,7 @@ fn an_index_full_of_garbage_changes_nothing() {
     let few_in_memory = || Tuning { index_memory_entries: 256, ..tight(LogKind::Raw) };
     let open = || Sequencer::open_tuned(log.settings(), few_in_memory()).unwrap();
     submit_range(&open().handle(), 0..3000);
+    drop(open());
     let db = log.data().join("index/db");
     let whole = fs::read(&db).unwrap();
     for (at, length) in [(0, 64), (whole.len() / 2, 5000), (100, whole.len() - 100)] {
@@ -158,23 +159,12 @@ fn an_index_full_of_garbage_changes_nothing() {
 }
 
 #[test]
-fn a_leftover_of_a_killed_opening_does_not_stop_the_index() {
-    let log = TestLog::raw();
-    submit_range(&log.open().handle(), 0..300);
-    let leftover = log.data().join("index/snap.0000000000000000.generating");
-    fs::write(&leftover, b"half").unwrap();
-    let sequencer = log.open();
-    assert!(!leftover.exists());
-    assert_eq!(submit_one(&sequencer.handle(), raw(7)), sequenced(7, 7, Occurrence::Again));
-}
-
-#[test]
 fn an_index_that_points_at_the_wrong_entry_is_not_believed() {
     let log = TestLog::raw();
     let tuning = Tuning { index_memory_entries: 256, ..tight(LogKind::Raw) };
-    let sequencer = Sequencer::open_tuned(log.settings(), tuning).unwrap();
-    submit_range(&sequencer.handle(), 0..3000);
-    drop(sequencer);
+    submit_range(&Sequencer::open_tuned(log.settings(), tuning).unwrap().handle(), 0..3000);
+    // With so little memory, the next opening brings all but the newest keys into the database.
+    drop(Sequencer::open_tuned(log.settings(), tuning).unwrap());
     {
         let db = sled::Config::new().path(log.data().join("index")).segment_size(64 * 1024).open().unwrap();
         let key = |number: u64| *entry(number).leaf_hash().as_bytes();
