@@ -1,12 +1,12 @@
 //! Directories that are not what they were: missing, used twice, restored from an old copy. A log that would
 //! sign a second history of itself does not start.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use indelible_tests::world::{Kind, ORIGIN};
-use indelible_tests::{Finished, World, http};
+use indelible_tests::{Finished, Running, World, http};
 
 use crate::REFUSES_TO_SIGN;
 
@@ -187,8 +187,8 @@ fn add(world: &World, from: usize, to: usize) {
 /// `indelible-server run`, which is expected to end by itself. The port is another one, so that it is the
 /// directory that decides.
 fn run(world: &World, dir: &Path) -> Finished {
-    let mut run: Command = world.server();
-    Finished::run(run.arg("run").arg(dir).args(["--listen", "127.0.0.1:0"]))
+    let args: [&OsStr; 4] = ["run".as_ref(), dir.as_ref(), "--listen".as_ref(), "127.0.0.1:0".as_ref()];
+    Running::try_start(&World::binaries().server, &args, &world.file("second-log.out")).unwrap_err()
 }
 
 fn restore(world: &World, copied: &Path) {

@@ -132,12 +132,13 @@ fn settings_nobody_knows_are_refused() {
     for file in [world.log_dir().join("log.toml"), world.witness_dir(0).join("witness.toml")] {
         let good = fs::read_to_string(&file).unwrap();
         fs::write(&file, format!("unknown_setting = 1\n{good}")).unwrap();
-        let refused = if file.ends_with("log.toml") {
-            world.try_start_log().unwrap_err()
+        let (program, dir) = if file.ends_with("log.toml") {
+            (&World::binaries().server, world.log_dir())
         } else {
-            let mut run = Command::new(&World::binaries().witness);
-            Finished::run(run.arg("run").arg(world.witness_dir(0)))
+            (&World::binaries().witness, world.witness_dir(0))
         };
+        let args = ["run".as_ref(), dir.as_os_str()];
+        let refused = Running::try_start(program, &args, &world.file("refused.out")).unwrap_err();
         assert_eq!(refused.code(), FAILED, "{refused}");
         assert!(refused.stderr.contains("unknown_setting"), "{refused}");
         fs::write(&file, good).unwrap();

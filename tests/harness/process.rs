@@ -93,10 +93,14 @@ impl Running {
     }
 
     /// Asks it to stop, and waits.
-    pub fn stop(mut self) -> ExitStatus {
+    ///
+    /// # Panics
+    ///
+    /// If it has not stopped within a minute.
+    pub fn stop(self) -> ExitStatus {
         let pid = rustix::process::Pid::from_child(&self.child);
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        self.child.wait().expect("the child can be waited for")
+        self.wait()
     }
 
     /// Kills it as `kill -9` does, and waits until it is gone.
@@ -105,15 +109,13 @@ impl Running {
         let _ = self.child.wait();
     }
 
-    /// Waits until it stops by itself.
+    /// Waits until it stops.
     ///
     /// # Panics
     ///
     /// If it does not within a minute.
     pub fn wait(mut self) -> ExitStatus {
-        wait_until("the server stops by itself", || {
-            self.child.try_wait().expect("the child can be waited for")
-        })
+        wait_until("the server stops", || self.child.try_wait().expect("the child can be waited for"))
     }
 }
 

@@ -140,6 +140,28 @@ fn a_flipped_bit_in_any_tile_of_the_right_edge_refuses() {
 }
 
 #[test]
+fn tiles_that_no_batch_of_the_journal_vouches_for_must_lead_to_the_signed_root() {
+    let log = TestLog::raw();
+    let tuning = Tuning { segment_bytes: 8192, ..tight(LogKind::Raw) };
+    let open = || Sequencer::open_tuned(log.settings(), tuning);
+    for range in [0..2000, 2000..4000, 4000..4096] {
+        submit_range(&open().unwrap().handle(), range);
+    }
+    let journal = Journal::open(&log.data().join("journal"), identity(&log.settings()), 1).unwrap();
+    assert_eq!((journal.first(), journal.size()), (index(4000), size(4096)));
+    drop(journal);
+    fs::remove_file(log.data().join("heads")).unwrap();
+    drop(open().unwrap());
+    fs::remove_file(log.data().join("heads")).unwrap();
+    let path = log.data().join("tile/0/003");
+    let mut tile = fs::read(&path).unwrap();
+    tile[100] ^= 1;
+    fs::write(&path, tile).unwrap();
+    let error = open().map(|_| ()).unwrap_err();
+    assert_eq!(error.code(), "root-differs-from-signed");
+}
+
+#[test]
 fn without_a_snapshot_a_flipped_bit_in_a_tile_contradicts_the_journal() {
     let log = TestLog::raw();
     for from in [0, 2000, 4000] {
