@@ -1,6 +1,6 @@
-//! Row `admission`: signed records into a log in this process, from a leaf's bytes to the durable answer: strict
-//! parsing, the signature, the channel's rules, the commit. The bound is verifying the same signatures alone,
-//! on all cores.
+//! Row `admission`: signed records into a log in this process, from a leaf's bytes to the durable answer:
+//! strict parsing, the signature, the channel's rules, the commit. The bound is verifying the same signatures
+//! alone, on all cores.
 
 use std::collections::VecDeque;
 use std::time::Instant;

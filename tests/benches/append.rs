@@ -1,9 +1,9 @@
 //! Row `append`: durable appends in this process, through the sequencer alone.
 //!
-//! The bound is the lower of two: the entries' bytes written one after the other and synced after each MiB, and
-//! one core hashing them into a tree. The log writes every entry about twice, into its journal and into an
-//! entry bundle, signs a checkpoint for every batch and keeps an index; so it stays below. With one entry at a
-//! time the bound is one synced write for each.
+//! The bound is the lower of two: the entries' bytes written one after the other and synced after each MiB,
+//! and one core hashing them into a tree. The log writes every entry about twice, into its journal and into
+//! an entry bundle, signs a checkpoint for every batch and keeps an index; so it stays below. With one entry
+//! at a time the bound is one synced write for each.
 
 use std::time::Instant;
 
@@ -72,16 +72,16 @@ fn case(plan: &Plan, count: usize, feed: Feed) -> Result<Line> {
             format!("{SMALLEST_COMMIT_BYTES} B written over and fdatasync, each"),
         ),
         Feed::Single { producers, waiting } => {
-            (format!("single entries, {producers} threads x {waiting} unanswered"), SEQUENTIAL.to_owned())
+            (format!("single entries, {} x {waiting} unanswered", threads(producers)), SEQUENTIAL.to_owned())
         }
         Feed::Groups { producers, group } => {
-            (format!("groups of {group}, {producers} threads"), SEQUENTIAL.to_owned())
+            (format!("groups of {group}, {}", threads(producers)), SEQUENTIAL.to_owned())
         }
     };
     let line = Line::new("append", case, "/s", &rounds, bound);
     let hashing_us = 1e6 / hashing;
     let line = line.note(format!(
-        "CPU {} µs per entry, of which sequencer {sequencer}, index {index}, else submitters; SHA-256 alone {}",
+        "CPU {} µs per entry, sequencer {sequencer}, index {index}, else submitters; SHA-256 alone {}",
         Number(cpu_us),
         Number(hashing_us)
     ));
@@ -92,6 +92,10 @@ fn case(plan: &Plan, count: usize, feed: Feed) -> Result<Line> {
         }
         _ => line,
     })
+}
+
+fn threads(count: usize) -> String {
+    if count == 1 { "1 thread".to_owned() } else { format!("{count} threads") }
 }
 
 /// Names of the threads that sequence, and of those that keep the index.

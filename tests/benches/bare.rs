@@ -1,5 +1,5 @@
-//! The peer of row `http`: a server on the same HTTP library that reads the body and answers how many bytes it has read. What it
-//! takes is what HTTP takes; the rest is the log's.
+//! The peer of row `http`: a server on the same HTTP library that reads the body and answers how many bytes
+//! it has got so far. What it takes is what HTTP takes; the rest is the log's.
 
 use std::io::Write as _;
 use std::path::Path;

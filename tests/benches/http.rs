@@ -32,15 +32,34 @@ const OPEN_CONNECTIONS: usize = 400;
 const MAX_CPU_US: f64 = 25.0;
 
 pub(crate) fn run(plan: &Plan) -> Result<Vec<Line>> {
-    let world = World::start(Kind::Raw, 0, 0);
-    let bare = bare::start(&world.file("bare.out"))?;
-    let servers = Servers { log: world.log(), bare: &bare, entries: Arc::default() };
-    let closed = CONNECTIONS.into_iter().map(|connections| servers.closed(plan, connections));
-    let mut lines = closed.collect::<Result<Vec<_>>>()?;
+    let mut logs = Logs::default();
+    let mut lines = Vec::new();
     for per_s in RATES {
-        lines.push(servers.open(plan, per_s, world.path())?);
+        lines.push(logs.with_new(|servers, dir| servers.open(plan, per_s, dir))?);
+    }
+    for connections in CONNECTIONS {
+        lines.push(logs.with_new(|servers, _| servers.closed(plan, connections))?);
     }
     Ok(lines)
+}
+
+/// A new log for each case, so that none pays for what the one before left to be written. Their files stay
+/// until all cases are through: deleting them would disturb the next one, too.
+#[derive(Default)]
+struct Logs {
+    stopped: Vec<World>,
+}
+
+impl Logs {
+    fn with_new(&mut self, measure: impl FnOnce(&Servers<'_>, &Path) -> Result<Line>) -> Result<Line> {
+        let mut world = World::start(Kind::Raw, 0, 0);
+        let bare = bare::start(&world.file("bare.out"))?;
+        let servers = Servers { log: world.log(), bare: &bare, entries: Arc::default() };
+        let line = measure(&servers, world.path());
+        world.take_log().stop();
+        self.stopped.push(world);
+        line
+    }
 }
 
 struct Servers<'a> {

@@ -1,5 +1,5 @@
-//! What the machine can do at best: write, sync, hash, verify. Every ratio of the table is against one of these
-//! or a peer, measured between the rounds of what it bounds.
+//! What the machine can do at best: write, sync, hash, verify. Every ratio of the table is against one of
+//! these or a peer, measured between the rounds of what it bounds.
 
 use std::fs::{File, OpenOptions};
 use std::hint::black_box;

@@ -46,7 +46,7 @@ impl Machine {
         let Self { cpu, cores, sha, file_system, kernel, load } = self;
         let sha = if *sha { "with" } else { "without" };
         format!(
-            "{cpu}, {cores} cores, {sha} SHA instructions; {file_system}; Linux {kernel}; load {load} at the start"
+            "{cpu}, {cores} cores, {sha} SHA instructions; {file_system}; Linux {kernel}; load {load} before"
         )
     }
 

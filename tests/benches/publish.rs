@@ -1,5 +1,5 @@
-//! Row `publish`: from signing a record to holding its witnessed proof, verified; three local witnesses, two of
-//! which must cosign, all real processes on loopback.
+//! Row `publish`: from signing a record to holding its witnessed proof, verified; three local witnesses, two
+//! of which must cosign, all real processes on loopback.
 //!
 //! The bound is what must be on disk on the way, one after the other: the journal's append, the witness's new
 //! checkpoint, the published checkpoint. The first is one synced write into a preallocated file, the others

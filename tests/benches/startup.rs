@@ -1,5 +1,5 @@
-//! Rows `startup` and `disk`: a log of a million entries, made in this process, then started as a real server,
-//! and weighed.
+//! Rows `disk` and `startup`: a log of a million entries, made in this process, is weighed, and then started
+//! as a real server.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -73,8 +73,8 @@ impl LargeLog {
     }
 }
 
-/// Row `startup`: from starting the process to its `listening` line. Beside it, hashing everything once, which
-/// is what a start would take that trusted nothing; the files are in the page cache for both.
+/// Row `startup`: from starting the process to its `listening` line. Beside it, hashing everything once,
+/// which a start would take that trusted nothing; the files are in the page cache for both.
 pub(crate) fn startup(plan: &Plan, large: &LargeLog) -> Result<Vec<Line>> {
     let size = Number(large.head.size.get() as f64);
     large.start().0.stop();

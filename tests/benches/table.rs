@@ -1,5 +1,5 @@
-//! `cargo bench -p indelible-tests`: what the log costs and how fast it is, each figure beside the physical limit
-//! or the peer that bounds it, measured in the same run. `docs/performance.md` explains the rows.
+//! `cargo bench -p indelible-tests`: what the log costs and how fast it is, each figure beside the physical
+//! limit or the peer that bounds it, measured in the same run. `docs/performance.md` explains the rows.
 //!
 //! ```text
 //! cargo bench -p indelible-tests                          the table

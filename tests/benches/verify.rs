@@ -1,5 +1,6 @@
-//! Row `verify`: one `.tlog-proof` of a 1 KB record under three witnesses, checked in memory as a client checks
-//! it, against the Ed25519 verifications that nobody can save: the log's, three witnesses', the vendor's.
+//! Row `verify`: one `.tlog-proof` of a 1 KB record under three witnesses, checked in memory as a client
+//! checks it, against the Ed25519 verifications that nobody can save: the log's, three witnesses', the
+//! vendor's.
 
 use std::hint::black_box;
 use std::time::Instant;
