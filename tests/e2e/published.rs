@@ -30,6 +30,7 @@ pub(crate) const RULES: [(&str, &str); 3] =
 /// | `agent-1`, `agent-2` | releases of one channel, with proofs |
 /// | `rules/` | a rule set of the same channel, with a proof |
 /// | `agent-1.early` | the proof of `agent-1` as its publication gave it, in a smaller tree |
+/// | `beta` | a release on another channel under the same key, with a proof |
 /// | `evil` | a release on another vendor's channel in the same log, with a proof |
 /// | `channel`, `evil-channel` | the channels' proofs |
 /// | `vendor.vkey`, `evil.vkey` | the vendors' keys |
@@ -126,14 +127,16 @@ fn publish() -> BTreeMap<PathBuf, Vec<u8>> {
     vendor.release(&world, "agent-1", b"the first agent");
     vendor.release(&world, "agent-2", b"the second agent");
     Finished::run(&mut vendor.rules_command(&world, "rules", &RULES)).expect(0);
+    let beta = vendor.with_another_channel(&world, "vendor.example/agent/beta");
+    beta.release(&world, "beta", b"an agent for testers");
     evil.release(&world, "evil", b"an agent of somebody else");
 
     let mut files = BTreeMap::new();
     let mut put = |name: &str, from: PathBuf| files.insert(PathBuf::from(name), fs::read(from).unwrap());
-    for artifact in ["agent-1", "agent-2", "rules"] {
+    for artifact in ["agent-1", "agent-2", "beta", "rules"] {
         put(&format!("{artifact}.tlog-proof"), proof_of(&vendor.file(artifact)));
     }
-    for artifact in ["agent-1", "agent-2"] {
+    for artifact in ["agent-1", "agent-2", "beta"] {
         put(artifact, vendor.file(artifact));
     }
     for (rule, _) in RULES {

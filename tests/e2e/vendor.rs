@@ -22,10 +22,21 @@ impl Vendor {
         let mut keygen = world.client();
         keygen.arg("keygen").arg(format!("{domain}/publish")).arg("--out").arg(vendor.key());
         Finished::run(&mut keygen).expect(0);
-        let mut create = vendor.command(world, &["channel", "create", channel]);
-        create.args(["--owner", "Vendor Example AG", "--out"]).arg(vendor.channel_proof());
-        Finished::run(&mut create).expect(0);
+        vendor.open_channel(world);
         vendor
+    }
+
+    /// The same vendor, who opens another channel with the same key.
+    pub(crate) fn with_another_channel(&self, world: &World, channel: &str) -> Self {
+        let other = Self { channel: channel.to_owned(), dir: self.dir.clone() };
+        other.open_channel(world);
+        other
+    }
+
+    fn open_channel(&self, world: &World) {
+        let mut create = self.command(world, &["channel", "create", &self.channel]);
+        create.args(["--owner", "Vendor Example AG", "--out"]).arg(self.channel_proof());
+        Finished::run(&mut create).expect(0);
     }
 
     /// The secret key's file.
@@ -35,7 +46,7 @@ impl Vendor {
 
     /// The channel's proof.
     pub(crate) fn channel_proof(&self) -> PathBuf {
-        self.dir.join("channel.tlog-proof")
+        self.dir.join(format!("{}.channel", self.channel.replace('/', "_")))
     }
 
     /// A path of an artifact.

@@ -94,6 +94,14 @@ fn an_artifact_without_its_own_proof_is_refused() {
 }
 
 #[test]
+fn a_good_proof_of_another_channel_of_the_vendor_is_refused() {
+    let room = Room::new();
+    check(&room, &["beta", "--channel", "channel"], REFUSED, "record-other-channel");
+    // Whoever trusts the key on all channels may have it.
+    room.verify(&["beta", "--key", "vendor.vkey"]).expect(VERIFIED);
+}
+
+#[test]
 fn a_good_proof_of_another_vendor_is_refused() {
     let room = Room::new();
     let verdict = room.verify_of_vendor(&["evil", "--json"]).expect(REFUSED);
