@@ -5,7 +5,7 @@
 //! an entry bundle, signs a checkpoint for every batch and keeps an index; so it stays below. With one entry
 //! at a time the bound is one synced write for each.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use indelible_server::kind::LogKind;
@@ -46,7 +46,7 @@ fn case(plan: &Plan, count: usize, feed: Feed) -> Result<Line> {
     for _ in 0..plan.rounds() {
         let hashes_per_s = limits::tree_hashes_per_s(ENTRY_BYTES, plan.of(300_000, 30_000));
         let writes_per_s = if alone {
-            let writes = disk.synced_writes(count, SMALLEST_COMMIT_BYTES)?;
+            let writes = disk.synced_writes(count, SMALLEST_COMMIT_BYTES, Duration::ZERO)?;
             writes.count() as f64 / writes.total().as_secs_f64()
         } else {
             disk.sequential_bytes_per_s()? / ENTRY_BYTES as f64

@@ -57,20 +57,23 @@ impl Preallocated {
         Ok(self.bytes as f64 / begun.elapsed().as_secs_f64())
     }
 
-    /// The times of `count` writes of `bytes` bytes one after the other, each with its `fdatasync`.
+    /// The times of `count` writes of `bytes` bytes, each with its `fdatasync`: one begins every `interval`, or
+    /// when the one before is done if that is later.
     ///
     /// # Errors
     /// If it cannot be written.
-    pub(crate) fn synced_writes(&self, count: usize, bytes: usize) -> Result<Latencies> {
+    pub(crate) fn synced_writes(&self, count: usize, bytes: usize, interval: Duration) -> Result<Latencies> {
         let data = vec![7; bytes];
         let mut times = Vec::with_capacity(count);
-        let mut offset = 0;
+        let (mut offset, mut due) = (0, Instant::now());
         for _ in 0..count {
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
             let begun = Instant::now();
             self.file.write_all_at(&data, offset)?;
             self.file.sync_data()?;
             times.push(begun.elapsed());
             offset = (offset + bytes as u64) % (self.bytes - bytes as u64);
+            due += interval;
         }
         Ok(Latencies::of(times))
     }

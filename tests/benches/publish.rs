@@ -75,7 +75,7 @@ fn case(plan: &Plan, publisher: &mut Publisher, world: &World, what: &str) -> Re
 /// What a synced write and a durable replacement take at the moment.
 fn floor(plan: &Plan, disk: &Preallocated, dir: &Path) -> Result<(Duration, Duration)> {
     let count = plan.of(100, 10);
-    let write = disk.synced_writes(count, 2048)?.percentile(50.0);
+    let write = disk.synced_writes(count, 2048, Duration::ZERO)?.percentile(50.0);
     Ok((write, durable_replaces(dir, count)?.percentile(50.0)))
 }
 

@@ -39,6 +39,11 @@ impl Latencies {
         Self { sorted: times }
     }
 
+    /// All of several together.
+    pub(crate) fn join(parts: Vec<Self>) -> Self {
+        Self::of(parts.into_iter().flat_map(|part| part.sorted).collect())
+    }
+
     /// The time that `percent` of them do not exceed; zero without any.
     pub(crate) fn percentile(&self, percent: f64) -> Duration {
         let rank = (percent / 100.0 * self.sorted.len() as f64).ceil() as usize;
