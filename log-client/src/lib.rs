@@ -12,6 +12,7 @@ pub mod listen;
 pub mod log_client;
 pub mod log_submit;
 pub mod pins;
+pub mod planted;
 pub mod publish;
 pub mod state;
 pub mod verify;

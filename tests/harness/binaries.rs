@@ -31,6 +31,11 @@ fn build() -> Binaries {
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
     }
+    if cfg!(feature = "planted-bugs") {
+        // In a directory of their own, so that no other build ever finds them.
+        let features = "indelible-server/planted-bugs,indelible-witness/planted-bugs";
+        cargo.args(["--features", features, "--target-dir", "target/planted"]);
+    }
     cargo.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).stderr(Stdio::inherit());
     // Cargo sets these for what it runs. Some build scripts would take them for changed settings, and build
     // half of the dependencies again.
