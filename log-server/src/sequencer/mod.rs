@@ -11,6 +11,7 @@ mod checkpoint;
 mod commit;
 mod error;
 mod plan;
+mod preverify;
 mod queue;
 mod recover;
 mod settings;
@@ -39,6 +40,7 @@ use crate::storage::disk::{self, DiskError, FileSystem};
 use crate::storage::tiles::TileFiles;
 use crate::tree_reader::TreeReader;
 use commit::Log;
+use preverify::preverify;
 use queue::{Candidate, Queue, Request};
 use recover::{JOURNAL_DIR, Recovered, identity, recover};
 use state::Channels;
@@ -205,17 +207,21 @@ impl Drop for Sequencer {
 
 impl SequencerHandle {
     /// Submits one entry. The receiver gets the outcome once it is durable and the tree that has it is signed.
+    /// Signatures are verified here, on the caller's thread.
     ///
     /// # Errors
     /// [`SubmitError`], without anything having happened.
     pub fn submit(&self, submission: Submission) -> Result<oneshot::Receiver<Outcome>, SubmitError> {
-        let candidate = Candidate::new(submission, self.0.settings.kind)?;
+        let mut candidates = [Candidate::new(submission, self.0.settings.kind)?];
+        preverify(&mut candidates, |name| self.head(name));
+        let [candidate] = candidates;
         let (reply, receiver) = oneshot::channel();
         self.0.queue.push(Request::One(candidate, reply))?;
         Ok(receiver)
     }
 
-    /// Submits entries that go into one batch and are answered together, in order.
+    /// Submits entries that go into one batch and are answered together, in order. Signatures are verified
+    /// here, on the caller's thread.
     ///
     /// # Errors
     /// [`SubmitError`], without anything having happened; always [`SubmitError::Full`] for more entries or
@@ -226,7 +232,8 @@ impl SequencerHandle {
     ) -> Result<oneshot::Receiver<Vec<Outcome>>, SubmitError> {
         let kind = self.0.settings.kind;
         let candidates = submissions.into_iter().map(|submission| Candidate::new(submission, kind));
-        let candidates = candidates.collect::<Result<Vec<_>, _>>()?;
+        let mut candidates = candidates.collect::<Result<Vec<_>, _>>()?;
+        preverify(&mut candidates, |name| self.head(name));
         let (reply, receiver) = oneshot::channel();
         self.0.queue.push(Request::Many(candidates, reply))?;
         Ok(receiver)
@@ -244,8 +251,12 @@ impl SequencerHandle {
 
     /// What a channel has come to; `None` if it has no record.
     pub fn channel(&self, name: &ChannelName) -> Option<ChannelState> {
+        self.head(name).map(Arc::unwrap_or_clone)
+    }
+
+    fn head(&self, name: &ChannelName) -> Option<Arc<ChannelState>> {
         let channels = self.0.channels.read().unwrap_or_else(PoisonError::into_inner);
-        channels.get(name).map(|channel| ChannelState::clone(channel))
+        channels.get(name).cloned()
     }
 
     /// Whether nothing is taken any more, because of a stop or a failure.

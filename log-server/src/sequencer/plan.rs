@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use indelible_proto::hash::Hash;
-use indelible_proto::record::{AdmissionError, ChannelName, ChannelState, may_follow};
+use indelible_proto::record::{AdmissionError, ChannelName, ChannelState, may_follow_verified};
 use indelible_proto::size::LeafIndex;
 use indelible_proto::tile::RightEdgeError;
 use indelible_proto::tree::TreeHead;
@@ -99,7 +99,7 @@ impl<'a> Draft<'a> {
             Some(record) => {
                 let name = &record.statement().predicate.common().channel;
                 let head = self.moved.get(name).or_else(|| self.channels.get(name));
-                match may_follow(head.map(AsRef::as_ref), record) {
+                match may_follow_verified(head.map(AsRef::as_ref), record, &candidate.verified) {
                     Ok(after) => {
                         let after = Arc::new(after);
                         self.moved.insert(name.clone(), Arc::clone(&after));

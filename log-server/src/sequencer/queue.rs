@@ -5,7 +5,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use indelible_proto::entry_bundle::Entry;
 use indelible_proto::hash::Hash;
-use indelible_proto::record::{AdmissionError, ChannelState, SignedRecord};
+use indelible_proto::record::{AdmissionError, ChannelState, SignedRecord, VerifiedSignatures};
 use indelible_proto::size::LeafIndex;
 use tokio::sync::oneshot;
 
@@ -94,6 +94,8 @@ pub(super) struct Candidate {
     pub(super) entry: Entry,
     /// In a log of records.
     pub(super) record: Option<Box<SignedRecord>>,
+    /// What was verified of the record's signatures, so that the sequencer need not.
+    pub(super) verified: VerifiedSignatures,
 }
 
 impl Candidate {
@@ -101,12 +103,14 @@ impl Candidate {
         match (submission, kind) {
             (Submission::Raw(entry), LogKind::Raw) => {
                 let leaf_hash = entry.leaf_hash();
-                Ok(Self { key: leaf_hash, leaf_hash, entry, record: None })
+                let verified = VerifiedSignatures::none();
+                Ok(Self { key: leaf_hash, leaf_hash, entry, record: None, verified })
             }
             (Submission::Record(record), LogKind::Records) => {
                 let entry = record.to_entry();
                 let (key, leaf_hash) = (*record.record_id().hash(), entry.leaf_hash());
-                Ok(Self { key, leaf_hash, entry, record: Some(record) })
+                let verified = VerifiedSignatures::none();
+                Ok(Self { key, leaf_hash, entry, record: Some(record), verified })
             }
             (Submission::Raw(_) | Submission::Record(_), kind) => Err(SubmitError::OtherKind { kind }),
         }

@@ -3,7 +3,10 @@
 use alloc::vec::Vec;
 
 use super::body::ChannelBody;
-use super::{Chain, ChannelState, Common, KeySet, Predicate, RecordId, SignedRecord, signed_message};
+use super::{
+    Chain, ChannelState, Common, KeySet, Predicate, RecordId, SignedRecord, VerifiedSignatures,
+    signed_message,
+};
 use crate::note::VerifierKey;
 
 /// The rule a record breaks.
@@ -138,18 +141,27 @@ pub fn may_follow(
     state: Option<&ChannelState>,
     record: &SignedRecord,
 ) -> Result<ChannelState, AdmissionError> {
+    may_follow_verified(state, record, &VerifiedSignatures::none())
+}
+
+/// [`may_follow`], without verifying again what was verified already. The answer is the same.
+pub fn may_follow_verified(
+    state: Option<&ChannelState>,
+    record: &SignedRecord,
+    verified: &VerifiedSignatures,
+) -> Result<ChannelState, AdmissionError> {
     let predicate = &record.statement().predicate;
     if predicate.common().chain == Chain::Recovery {
         return Err(AdmissionError::RecoveryUnsupported);
     }
     match (state, predicate) {
-        (None, Predicate::Channel(common, body)) if common.seq == 0 => open(common, body, record),
+        (None, Predicate::Channel(common, body)) if common.seq == 0 => open(common, body, record, verified),
         (None, _) => Err(AdmissionError::ChannelUnknown { seq: predicate.common().seq }),
         (Some(state), predicate) => {
             check_position(state, predicate.common())?;
             match predicate {
-                Predicate::Channel(_, body) => change(state, body, record),
-                Predicate::Release(..) | Predicate::Rules(..) => publish(state, record),
+                Predicate::Channel(_, body) => change(state, body, record, verified),
+                Predicate::Release(..) | Predicate::Rules(..) => publish(state, record, verified),
             }
         }
     }
@@ -176,9 +188,14 @@ fn check_position(state: &ChannelState, common: &Common) -> Result<(), Admission
 }
 
 /// Rule 2: a genesis is signed by all the keys it names.
-fn open(common: &Common, body: &ChannelBody, record: &SignedRecord) -> Result<ChannelState, AdmissionError> {
+fn open(
+    common: &Common,
+    body: &ChannelBody,
+    record: &SignedRecord,
+    verified: &VerifiedSignatures,
+) -> Result<ChannelState, AdmissionError> {
     let named: Vec<&VerifierKey> = body.signers.keys().iter().collect();
-    let signed = verified_signers(record, &named)?;
+    let signed = verified_signers(record, &named, verified)?;
     check_new_keys(&body.signers, None, &signed)?;
     let id = record.record_id();
     Ok(ChannelState {
@@ -193,9 +210,13 @@ fn open(common: &Common, body: &ChannelBody, record: &SignedRecord) -> Result<Ch
 }
 
 /// Rule 4: releases and rules are signed by keys in force only.
-fn publish(state: &ChannelState, record: &SignedRecord) -> Result<ChannelState, AdmissionError> {
+fn publish(
+    state: &ChannelState,
+    record: &SignedRecord,
+    verified: &VerifiedSignatures,
+) -> Result<ChannelState, AdmissionError> {
     let in_force: Vec<&VerifierKey> = state.signers.keys().iter().collect();
-    let signed = verified_signers(record, &in_force)?;
+    let signed = verified_signers(record, &in_force, verified)?;
     check_threshold(&state.signers, &signed)?;
     Ok(ChannelState { head: record.record_id(), seq: state.seq.saturating_add(1), ..state.clone() })
 }
@@ -205,6 +226,7 @@ fn change(
     state: &ChannelState,
     body: &ChannelBody,
     record: &SignedRecord,
+    verified: &VerifiedSignatures,
 ) -> Result<ChannelState, AdmissionError> {
     if state.recovery.is_some() && body.recovery != state.recovery {
         return Err(AdmissionError::RecoveryChanged);
@@ -220,7 +242,7 @@ fn change(
         }
         allowed.push(new);
     }
-    let signed = verified_signers(record, &allowed)?;
+    let signed = verified_signers(record, &allowed, verified)?;
     check_threshold(&state.signers, &signed)?;
     check_new_keys(&body.signers, Some(&state.signers), &signed)?;
     let id = record.record_id();
@@ -238,14 +260,17 @@ fn change(
 fn verified_signers<'a>(
     record: &SignedRecord,
     allowed: &[&'a VerifierKey],
+    verified: &VerifiedSignatures,
 ) -> Result<Vec<&'a VerifierKey>, AdmissionError> {
     let message = signed_message(record.payload());
     let mut signed = Vec::new();
     for (line, signature) in record.signatures().iter().enumerate() {
         let key = allowed.iter().copied().find(|key| signature.names(key));
         let key = key.ok_or(AdmissionError::UnknownSigner { line })?;
-        key.verify_raw(&message, signature.signature())
-            .map_err(|_| AdmissionError::SignatureInvalid { line })?;
+        if !verified.has(record, key, signature) {
+            key.verify_raw(&message, signature.signature())
+                .map_err(|_| AdmissionError::SignatureInvalid { line })?;
+        }
         signed.push(key);
     }
     Ok(signed)

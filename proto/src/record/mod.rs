@@ -22,15 +22,17 @@ pub mod json;
 mod key_set;
 mod leaf;
 mod statement;
+mod verified;
 
 pub use channel::{ChannelState, ChannelStateError};
 pub use channel_name::{ChannelName, ChannelNameError};
 pub use fields::{FieldError, StatementError};
-pub use follow::{AdmissionError, may_follow};
+pub use follow::{AdmissionError, may_follow, may_follow_verified};
 pub use json::JsonError;
 pub use key_set::{KeySet, KeySetError};
 pub use leaf::{PAYLOAD_TYPE, signed_message};
 pub use statement::{Audience, Chain, CohortReason, Common, MAX_SUBJECTS, Predicate, Statement, Subject};
+pub use verified::VerifiedSignatures;
 
 /// The longest record leaf in bytes. Records name things by digest; what is longer belongs elsewhere.
 pub const MAX_RECORD_BYTES: usize = 16 * 1024;

@@ -2,7 +2,7 @@
 
 mod growth;
 mod limits;
-mod records;
+pub(super) mod records;
 mod recovery;
 mod refusal;
 

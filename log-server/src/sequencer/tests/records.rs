@@ -12,12 +12,12 @@ use indelible_proto::time::UnixSeconds;
 
 use super::*;
 
-fn publisher() -> RecordSigner {
+pub(in crate::sequencer) fn publisher() -> RecordSigner {
     let name = KeyName::parse("vendor.example/publish").unwrap();
     RecordSigner::new(SecretKey::from_seed(KeyKind::Record, name, [7; 32])).unwrap()
 }
 
-fn name(channel: u64) -> ChannelName {
+pub(in crate::sequencer) fn name(channel: u64) -> ChannelName {
     ChannelName::parse(&format!("vendor.example/channel-{channel}")).unwrap()
 }
 
@@ -63,7 +63,7 @@ fn release(channel: u64, seq: u64, prev: &SignedRecord, version: &str) -> Signed
 }
 
 /// The first `count` records of a channel.
-fn chain(channel: u64, count: u64) -> Vec<SignedRecord> {
+pub(in crate::sequencer) fn chain(channel: u64, count: u64) -> Vec<SignedRecord> {
     let mut records = vec![genesis(channel)];
     for seq in 1..count {
         let next = release(channel, seq, records.last().unwrap(), &format!("1.{seq}"));

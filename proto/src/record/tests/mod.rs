@@ -24,7 +24,7 @@ use crate::time::UnixSeconds;
 
 const CHANNEL: &str = "vendor.example/rules/sigma/canary";
 
-fn signer(name: &str, seed: u8) -> RecordSigner {
+pub(super) fn signer(name: &str, seed: u8) -> RecordSigner {
     let name = KeyName::parse(name).unwrap();
     RecordSigner::new(SecretKey::from_seed(KeyKind::Record, name, [seed; 32])).unwrap()
 }
@@ -33,7 +33,7 @@ fn key(name: &str, seed: u8) -> VerifierKey {
     signer(name, seed).verifier().clone()
 }
 
-fn set(signers: &[&RecordSigner], threshold: u8) -> KeySet {
+pub(super) fn set(signers: &[&RecordSigner], threshold: u8) -> KeySet {
     KeySet::new(signers.iter().map(|signer| signer.verifier().clone()).collect(), threshold).unwrap()
 }
 
@@ -45,7 +45,7 @@ fn time(text: &str) -> UnixSeconds {
     UnixSeconds::parse_rfc3339(text).unwrap()
 }
 
-fn common(seq: u64) -> Common {
+pub(super) fn common(seq: u64) -> Common {
     Common {
         channel: ChannelName::parse(CHANNEL).unwrap(),
         seq,
@@ -59,7 +59,7 @@ fn common(seq: u64) -> Common {
     }
 }
 
-fn channel(common: Common, signers: KeySet) -> Statement {
+pub(super) fn channel(common: Common, signers: KeySet) -> Statement {
     let body = ChannelBody {
         owner: Owner { name: "Vendor Example AG".into(), uri: "https://vendor.example".into() },
         product: "pkg:generic/vendor.example/sigma-rules".into(),
@@ -92,7 +92,7 @@ fn release(common: Common) -> Statement {
     Statement { subject: subject.into(), predicate: Predicate::Release(Common { expires, ..common }, body) }
 }
 
-fn rules(common: Common) -> Statement {
+pub(super) fn rules(common: Common) -> Statement {
     let body = RulesBody {
         version: "2026.07.01".into(),
         format: "sigma".into(),

@@ -1,0 +1,170 @@
+//! Signatures of records that were verified before anyone asked whether the record may follow.
+//!
+//! Verifying is nearly all of what admission costs, and needs no order: it can be done by whoever brings the
+//! record. Which keys count is only known later, by [`super::may_follow_verified`], which takes from here what
+//! fits and verifies the rest itself. So nothing here can admit a record; it can only save time.
+
+use alloc::vec::Vec;
+
+use super::{ChannelState, Predicate, RecordId, SignedRecord, signed_message};
+use crate::note::{NoteSignature, VerifierKey};
+
+/// Signatures over one record, each with the key under which it was verified.
+///
+/// Made by [`VerifiedSignatures::verify`] only. A signature counts for exactly the message, the public key
+/// and the bytes it was verified with; to any other it says nothing.
+#[derive(Clone, Debug, Default)]
+pub struct VerifiedSignatures {
+    record: Option<RecordId>,
+    verified: Vec<(VerifierKey, NoteSignature)>,
+}
+
+impl VerifiedSignatures {
+    /// Nothing verified yet.
+    pub const fn none() -> Self {
+        Self { record: None, verified: Vec::new() }
+    }
+
+    /// Verifies the record's signatures by the keys that may sign it if the channel is in this state: those
+    /// in force and those the record adds. What does not verify, or is by another key, is left out.
+    ///
+    /// At most one verification for each line and key of the same name and id.
+    pub fn verify(state: Option<&ChannelState>, record: &SignedRecord) -> Self {
+        let in_force = state.map(|state| state.signers().keys()).unwrap_or_default();
+        let added = match &record.statement().predicate {
+            Predicate::Channel(_, body) => body.signers.keys(),
+            _ => &[],
+        };
+        let added = added.iter().filter(|key| !in_force.contains(key));
+        let message = signed_message(record.payload());
+        let mut verified = Vec::new();
+        for key in in_force.iter().chain(added) {
+            let lines = record.signatures().iter().filter(|line| line.names(key));
+            for line in lines {
+                if key.verify_raw(&message, line.signature()).is_ok() {
+                    verified.push((key.clone(), line.clone()));
+                }
+            }
+        }
+        Self { record: Some(record.record_id()), verified }
+    }
+
+    /// Whether this signature over this record was verified under this key.
+    pub fn has(&self, record: &SignedRecord, key: &VerifierKey, line: &NoteSignature) -> bool {
+        // The id is the hash of the signed message.
+        self.record == Some(record.record_id())
+            && self.verified.iter().any(|(by, verified)| by == key && verified == line)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+    use crate::note::{KeyKind, KeyName};
+    use crate::record::Statement;
+    use crate::record::tests::{channel, common, rules, set, signer};
+    use crate::record::{AdmissionError, Common, may_follow, may_follow_verified};
+    use crate::sign::{RecordSigner, Signer as _};
+
+    fn opened(signers: &[&RecordSigner]) -> ChannelState {
+        let record = SignedRecord::sign(&channel(common(0), set(signers, 1)), signers).unwrap();
+        may_follow(None, &record).unwrap()
+    }
+
+    fn next(state: &ChannelState) -> Common {
+        let (prev, keys) = (Some(state.head()), Some(state.keys_record()));
+        Common { prev, keys, ..common(state.seq() + 1) }
+    }
+
+    fn verified_and_not(state: Option<&ChannelState>, record: &SignedRecord) -> Result<(), AdmissionError> {
+        let verified = VerifiedSignatures::verify(state, record);
+        let with = may_follow_verified(state, record, &verified);
+        assert_eq!(with, may_follow(state, record), "verifying before changes nothing");
+        with.map(|_| ())
+    }
+
+    #[test]
+    fn the_answer_is_the_same_as_without_verifying_before() {
+        let (a, b, c) = (signer("a", 1), signer("b", 2), signer("c", 3));
+        let state = opened(&[&a, &b]);
+        let sign = |statement: &Statement, signers: &[&RecordSigner]| {
+            SignedRecord::sign(statement, signers).unwrap()
+        };
+        let opening = channel(common(0), set(&[&a, &b], 1));
+        assert_eq!(verified_and_not(None, &sign(&opening, &[&a, &b])), Ok(()));
+        let refused = verified_and_not(None, &sign(&opening, &[&a]));
+        assert_eq!(refused, Err(AdmissionError::NewKeyUnsigned { key: 1 }));
+        assert_eq!(verified_and_not(Some(&state), &sign(&rules(next(&state)), &[&b])), Ok(()));
+        let refused = verified_and_not(Some(&state), &sign(&rules(next(&state)), &[&a, &c]));
+        assert_eq!(refused, Err(AdmissionError::UnknownSigner { line: 1 }));
+        let change = channel(next(&state), set(&[&a, &c], 1));
+        assert_eq!(verified_and_not(Some(&state), &sign(&change, &[&a, &c])), Ok(()));
+        let elsewhere = SignedRecord::new(&change, vec![a.sign(b"x"), c.sign(b"y")]).unwrap();
+        let refused = verified_and_not(Some(&state), &elsewhere);
+        assert_eq!(refused, Err(AdmissionError::SignatureInvalid { line: 0 }));
+    }
+
+    #[test]
+    fn what_was_verified_for_one_record_says_nothing_about_another() {
+        let a = signer("a", 1);
+        let state = opened(&[&a]);
+        let good = SignedRecord::sign(&rules(next(&state)), &[&a]).unwrap();
+        let verified = VerifiedSignatures::verify(Some(&state), &good);
+        // The same signature under another statement.
+        let other = channel(next(&state), set(&[&a], 1));
+        let forged = SignedRecord::new(&other, good.signatures().to_vec()).unwrap();
+        let refused = may_follow_verified(Some(&state), &forged, &verified);
+        assert_eq!(refused, Err(AdmissionError::SignatureInvalid { line: 0 }));
+    }
+
+    #[test]
+    fn another_signature_or_key_of_the_same_name_is_not_verified() {
+        let a = signer("a", 1);
+        let state = opened(&[&a]);
+        let good = SignedRecord::sign(&rules(next(&state)), &[&a]).unwrap();
+        let verified = VerifiedSignatures::verify(Some(&state), &good);
+        let line = good.signatures()[0].clone();
+        assert!(verified.has(&good, a.verifier(), &line));
+        assert!(!verified.has(&good, signer("a", 2).verifier(), &line));
+        let name = KeyName::parse("a").unwrap();
+        let other_kind = VerifierKey::from_public_key(KeyKind::Log, name, &a.verifier().public_key_bytes());
+        assert!(!verified.has(&good, &other_kind.unwrap(), &line));
+        let bad = NoteSignature::new(line.name().clone(), line.id(), vec![7; 64]).unwrap();
+        assert!(!verified.has(&good, a.verifier(), &bad));
+        assert!(!VerifiedSignatures::none().has(&good, a.verifier(), &line));
+    }
+
+    #[test]
+    fn keys_that_went_out_of_force_meanwhile_do_not_count() {
+        let (old, new) = (signer("old", 1), signer("new", 2));
+        let before = opened(&[&old]);
+        let change = SignedRecord::sign(&channel(next(&before), set(&[&new], 1)), &[&old, &new]).unwrap();
+        let after = may_follow(Some(&before), &change).unwrap();
+        let record = SignedRecord::sign(&rules(next(&after)), &[&old]).unwrap();
+        let verified = VerifiedSignatures::verify(Some(&before), &record);
+        assert!(verified.has(&record, old.verifier(), &record.signatures()[0]));
+        let refused = may_follow_verified(Some(&after), &record, &verified);
+        assert_eq!(refused, Err(AdmissionError::UnknownSigner { line: 0 }));
+        // And what nobody verified before is verified then.
+        let record = SignedRecord::sign(&rules(next(&after)), &[&new]).unwrap();
+        let verified = VerifiedSignatures::verify(Some(&before), &record);
+        assert!(!verified.has(&record, new.verifier(), &record.signatures()[0]));
+        assert!(may_follow_verified(Some(&after), &record, &verified).is_ok());
+    }
+
+    #[test]
+    fn a_signature_is_verified_once() {
+        let a = signer("a", 1);
+        let state = opened(&[&a]);
+        let statement = rules(next(&state));
+        let record = SignedRecord::new(&statement, vec![a.sign(b"something else")]).unwrap();
+        let claimed = VerifiedSignatures {
+            record: Some(record.record_id()),
+            verified: vec![(a.verifier().clone(), record.signatures()[0].clone())],
+        };
+        // No one outside of this file can make such a claim; that it is believed shows that it is used.
+        assert!(may_follow_verified(Some(&state), &record, &claimed).is_ok());
+    }
+}
