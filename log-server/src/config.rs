@@ -18,7 +18,7 @@ use indelible_proto::sign::LogSigner;
 use serde::Deserialize;
 
 use crate::kind::LogKind;
-use crate::sequencer::CoreSettings;
+use crate::sequencer::{CoreSettings, System};
 
 /// Name of the settings file in a log's directory.
 pub const CONFIG_FILE: &str = "log.toml";
@@ -281,6 +281,7 @@ min_interval_s = {min_interval_s}
             signer,
             queue_entries: self.submit.queue_entries.get(),
             queue_bytes: self.submit.queue_bytes.get(),
+            system: System::real(),
         }
     }
 

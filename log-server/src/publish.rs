@@ -14,13 +14,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use indelible_client::durable::{self, DurableError};
 use indelible_proto::note::{MAX_NOTE_BYTES, NoteError, SignedNote};
 use indelible_proto::policy::{LogSigned, Policy, PolicyError, VerifiedCheckpoint};
 use indelible_proto::tree::TreeHead;
 use tokio::sync::watch;
 
 use crate::history::{FoundAt, HistoryError, check_part_of};
+use crate::storage::{DiskError, Storage};
 use crate::tree_reader::TreeReader;
 
 /// Name of the published checkpoint's file in the data directory.
@@ -41,7 +41,7 @@ pub enum PublishError {
     },
     /// The file can't be read.
     #[error("cannot read the published checkpoint")]
-    Read(#[source] DurableError),
+    Read(#[source] DiskError),
     /// The file's content is not a checkpoint of this log.
     #[error(
         "{} is not a checkpoint signed by this log; put any copy of this log's checkpoint in its place, \
@@ -62,7 +62,7 @@ pub enum PublishError {
     Note(#[source] NoteError),
     /// The file could not be written; which content a restart finds is unknown.
     #[error("cannot write the published checkpoint")]
-    Write(#[source] DurableError),
+    Write(#[source] DiskError),
 }
 
 impl PublishError {
@@ -127,6 +127,7 @@ impl Published {
 /// The only writer of the published checkpoint. Blocking, except for [`Publisher::subscribe`].
 #[derive(Debug)]
 pub struct Publisher {
+    storage: Storage,
     path: PathBuf,
     policy: Arc<Policy>,
     tree: Arc<TreeReader>,
@@ -141,13 +142,14 @@ impl Publisher {
     /// [`PublishError::History`] if nothing may be signed from this data; the others mean that the file needs to
     /// be put right.
     pub fn open(
+        storage: Storage,
         data_dir: &Path,
         policy: Arc<Policy>,
         signed: &TreeHead,
         tree: Arc<TreeReader>,
     ) -> Result<Self, PublishError> {
         let path = data_dir.join(CHECKPOINT_FILE);
-        let bytes = match durable::read(&path, MAX_NOTE_BYTES) {
+        let bytes = match storage.read_at_most(&path, MAX_NOTE_BYTES) {
             Ok(Some(bytes)) => bytes,
             Ok(None) => return Err(PublishError::Missing { path }),
             Err(error) => return Err(PublishError::Read(error)),
@@ -156,7 +158,7 @@ impl Publisher {
         let loaded = loaded.and_then(|note| load(&policy, &note));
         let loaded = loaded.map_err(|source| PublishError::Damaged { path: path.clone(), source })?;
         check_part_of(&tree, signed, &loaded.head, &FoundAt::Published)?;
-        Ok(Self { path, policy, tree, current: watch::Sender::new(Arc::new(loaded)) })
+        Ok(Self { storage, path, policy, tree, current: watch::Sender::new(Arc::new(loaded)) })
     }
 
     /// The published checkpoint, now and whenever it changes.
@@ -187,7 +189,7 @@ impl Publisher {
         if next.bytes == published.bytes && next.standing == published.standing {
             return Ok(());
         }
-        durable::replace(&self.path, &next.bytes).map_err(PublishError::Write)?;
+        self.storage.replace(&self.path, &next.bytes).map_err(PublishError::Write)?;
         self.current.send_replace(Arc::new(next));
         Ok(())
     }

@@ -278,8 +278,8 @@ fn open(dir: &Path) -> Result<(Files, Opened), RunError> {
     let sequencer = Sequencer::open(settings)?;
     let policy = Arc::new(files.policy.clone());
     let head = sequencer.handle().signed().borrow().checkpoint.head();
-    let tree = sequencer.handle().tree();
-    let publisher = Publisher::open(&dir.join(DATA_DIR), Arc::clone(&policy), &head, tree)?;
+    let (storage, tree) = (sequencer.handle().storage(), sequencer.handle().tree());
+    let publisher = Publisher::open(storage, &dir.join(DATA_DIR), Arc::clone(&policy), &head, tree)?;
     Ok((files, Opened { sequencer, publisher: Arc::new(publisher), policy }))
 }
 

@@ -4,6 +4,7 @@
 mod site;
 mod witness;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use indelible_proto::checkpoint::{Checkpoint, Origin};
@@ -17,6 +18,8 @@ use indelible_proto::tree::TreeHead;
 use tokio::sync::watch;
 
 use crate::sequencer::SignedHead;
+use crate::storage::Storage;
+use crate::storage::tiles::TileFiles;
 use crate::tree_reader::{Edge, TreeReader};
 
 pub(crate) use site::{Reply, Site};
@@ -84,7 +87,8 @@ impl TestLog {
     pub(crate) fn new() -> Self {
         let edge = RightEdge::new();
         let shown = Edge { tiles: edge.clone(), bundle: Vec::new() };
-        let tree = Arc::new(TreeReader::new(std::path::Path::new("/nonexistent"), shown, 0));
+        let files = TileFiles::new(Storage::real(), Path::new("/nonexistent"));
+        let tree = Arc::new(TreeReader::new(files, shown, 0));
         let signed = watch::Sender::new(Arc::new(signed(edge.head())));
         Self { edge, tree, signed }
     }

@@ -5,7 +5,6 @@
 //! method may block on the disk; none waits for the sequencer.
 
 use std::collections::{HashMap, VecDeque};
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use bytes::Bytes;
@@ -90,9 +89,9 @@ pub struct TreeReader {
 }
 
 impl TreeReader {
-    pub(crate) fn new(data_dir: &Path, edge: Edge, cache_bytes: usize) -> Self {
+    pub(crate) fn new(files: TileFiles, edge: Edge, cache_bytes: usize) -> Self {
         Self {
-            files: TileFiles::new(data_dir),
+            files,
             edge: RwLock::new(Arc::new(edge)),
             cache: Mutex::new(Cache { max_bytes: cache_bytes, ..Cache::default() }),
         }

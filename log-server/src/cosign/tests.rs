@@ -8,6 +8,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::publish::{CHECKPOINT_FILE, Published, Standing};
+use crate::storage::Storage;
 use crate::testing::{Character, TestLog, TestWitness, policy, signed};
 
 /// A log, its witnesses' policy, and what it has published; not yet cosigning.
@@ -26,8 +27,14 @@ impl Rig {
         std::fs::write(dir.path().join(CHECKPOINT_FILE), signed(log.head()).note.encode()).unwrap();
         let lines: Vec<_> = witnesses.iter().map(|witness| witness.line()).collect();
         let policy = policy(quorum, &lines);
-        let publisher =
-            Publisher::open(dir.path(), Arc::clone(&policy), &log.head(), Arc::clone(&log.tree)).unwrap();
+        let publisher = Publisher::open(
+            Storage::real(),
+            dir.path(),
+            Arc::clone(&policy),
+            &log.head(),
+            Arc::clone(&log.tree),
+        )
+        .unwrap();
         Self { log, policy, publisher: Arc::new(publisher), dir }
     }
 

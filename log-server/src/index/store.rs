@@ -17,7 +17,7 @@ use indelible_proto::wire::Reader;
 use rustix::fs::{FlockOperation, flock};
 
 use crate::journal::Identity;
-use crate::storage::disk::{self, DiskError};
+use crate::storage::{DiskError, Storage};
 
 /// Most keys in one batch. sled keeps more in memory the longer a batch is: with this and short segments
 /// 260 MB while a million keys are added, with batches of 1,000 and its own segments of 512 KiB 1,150 MB.
@@ -63,9 +63,10 @@ pub(super) struct Store {
 impl Store {
     /// Opens the database in `dir`, or makes it.
     pub(super) fn open(dir: &Path, identity: Identity) -> Result<Self, StoreError> {
-        for name in disk::list(dir)?.unwrap_or_default() {
+        let storage = Storage::real();
+        for name in storage.list(dir)?.unwrap_or_default() {
             if name.starts_with("snap.") && name.ends_with(".generating") {
-                disk::remove(&dir.join(name))?;
+                storage.remove(&dir.join(name))?;
             }
         }
         wait_until_closed(dir)?;

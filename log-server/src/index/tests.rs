@@ -6,7 +6,7 @@ use indelible_proto::sign::{LogSigner, SecretKey};
 use tempfile::TempDir;
 
 use super::*;
-use crate::sequencer::{CoreSettings, Sequencer, Submission, create};
+use crate::sequencer::{CoreSettings, Sequencer, Submission, System, create};
 
 const ENTRIES: u64 = 2000;
 
@@ -29,6 +29,7 @@ fn log() -> (TempDir, Arc<TreeReader>) {
         signer: LogSigner::new(SecretKey::from_seed(KeyKind::Log, name, [1; 32])).unwrap(),
         queue_entries: 10_000,
         queue_bytes: 1 << 20,
+        system: System::real(),
     };
     create(&settings).unwrap();
     let sequencer = Sequencer::open(settings).unwrap();

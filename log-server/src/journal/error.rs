@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::kind::LogKind;
-use crate::storage::disk::DiskError;
+use crate::storage::DiskError;
 
 /// What is wrong with a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

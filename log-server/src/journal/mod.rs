@@ -67,7 +67,7 @@ use indelible_proto::hash::Hash;
 use indelible_proto::size::{LeafIndex, TreeSize};
 
 use crate::kind::LogKind;
-use crate::storage::disk::{self, LogFile};
+use crate::storage::{LogFile, Storage, TEMPORARY_SUFFIX};
 pub use error::{Damage, JournalError};
 pub use record::{Batch, Payload};
 use record::{Mark, Place};
@@ -92,6 +92,7 @@ pub struct Identity {
 /// An open journal that can be appended to. The caller makes sure that there is only one.
 #[derive(Debug)]
 pub struct Journal {
+    storage: Storage,
     dir: PathBuf,
     identity: Identity,
     segment_bytes: u64,
@@ -143,16 +144,17 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Disk`] if `dir` exists or can't be written.
     pub fn create(
+        storage: &Storage,
         dir: &Path,
         identity: Identity,
         segment_bytes: u64,
         note: Bytes,
     ) -> Result<(), JournalError> {
-        disk::create_dir(dir)?;
+        storage.create_dir(dir)?;
         let tip = Tip { append: 0, previous: Hash::from_bytes([0; Hash::LEN]), size: TreeSize::ZERO };
-        let active = Active::start(dir, identity, 0, segment_bytes, tip, None)?;
+        let active = Active::start(storage, dir, identity, 0, segment_bytes, tip, None)?;
         let segments = VecDeque::from([Segment { path: segment::path(dir, 0), first: None, appends: 0 }]);
-        Self::assemble(dir, identity, segment_bytes, segments, active, tip)
+        Self::assemble(storage, dir, identity, segment_bytes, segments, active, tip)
             .append(&[Payload::Checkpoint(note)])
     }
 
@@ -162,12 +164,18 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Damaged`] with file and offset for anything but a torn append at the end;
     /// [`JournalError::OtherOrigin`] and [`JournalError::OtherKind`] for another log's journal.
-    pub fn open(dir: &Path, identity: Identity, segment_bytes: u64) -> Result<Self, JournalError> {
-        let (segments, active, tip) = open::open(dir, identity)?;
-        Ok(Self::assemble(dir, identity, segment_bytes, segments, active, tip))
+    pub fn open(
+        storage: &Storage,
+        dir: &Path,
+        identity: Identity,
+        segment_bytes: u64,
+    ) -> Result<Self, JournalError> {
+        let (segments, active, tip) = open::open(storage, dir, identity)?;
+        Ok(Self::assemble(storage, dir, identity, segment_bytes, segments, active, tip))
     }
 
     fn assemble(
+        storage: &Storage,
         dir: &Path,
         identity: Identity,
         segment_bytes: u64,
@@ -176,6 +184,7 @@ impl Journal {
         tip: Tip,
     ) -> Self {
         Self {
+            storage: storage.clone(),
             dir: dir.to_owned(),
             identity,
             segment_bytes,
@@ -208,7 +217,7 @@ impl Journal {
         mut visit: impl FnMut(Vec<Payload>) -> Result<(), E>,
     ) -> Result<(), E> {
         for segment in &self.segments {
-            let (header, bytes) = open::read_segment(&segment.path)?;
+            let (header, bytes) = open::read_segment(&self.storage, &segment.path)?;
             let mut scanner = Scanner::new(&header, bytes);
             for _ in 0..segment.appends {
                 let append = scanner.next().map_err(|damage| open::damaged(&segment.path, damage))?;
@@ -266,7 +275,8 @@ impl Journal {
         let capacity = self.segment_bytes.max(needed);
         let spare = if capacity == self.segment_bytes { self.spares.pop() } else { None };
         let generation = self.active.generation + 1;
-        self.active = Active::start(&self.dir, self.identity, generation, capacity, self.tip, spare)?;
+        self.active =
+            Active::start(&self.storage, &self.dir, self.identity, generation, capacity, self.tip, spare)?;
         let path = segment::path(&self.dir, generation);
         self.segments.push_back(Segment { path, first: None, appends: 0 });
         Ok(())
@@ -289,19 +299,19 @@ impl Journal {
         }
         // The names go before anything is written into the files under their new ones.
         if changed {
-            disk::sync_dir(&self.dir)?;
+            self.storage.sync_dir(&self.dir)?;
         }
         Ok(())
     }
 
     fn retire(&mut self, segment: &Segment) -> Result<(), JournalError> {
-        let reusable = disk::len(&segment.path)? == self.segment_bytes;
+        let reusable = self.storage.len(&segment.path)? == self.segment_bytes;
         if !reusable || self.spares.len() >= MAX_SPARES {
-            return Ok(disk::remove(&segment.path)?);
+            return Ok(self.storage.remove(&segment.path)?);
         }
         let name = segment.path.file_name().unwrap_or_default().to_string_lossy();
         let spare = self.dir.join(format!(".{name}{TEMPORARY_SUFFIX}"));
-        disk::rename_unsynced(&segment.path, &spare)?;
+        self.storage.rename_unsynced(&segment.path, &spare)?;
         self.spares.push(spare);
         Ok(())
     }
@@ -311,6 +321,7 @@ impl Active {
     /// Makes the segment's file, from `spare` if there is one. A crash before it has its name leaves a
     /// temporary file, which the next opening deletes.
     fn start(
+        storage: &Storage,
         dir: &Path,
         identity: Identity,
         generation: u64,
@@ -324,19 +335,16 @@ impl Active {
         let header = Header { identity, generation, capacity, first_append, mark, previous }.encode();
         let path = segment::path(dir, generation);
         match spare {
-            Some(spare) => disk::recycle(&path, &spare, &header)?,
+            Some(spare) => storage.recycle(&path, &spare, &header)?,
             None => {
                 let temporary = dir.join(format!(".{generation:016x}{TEMPORARY_SUFFIX}"));
-                disk::create_filled(&path, &temporary, &header, capacity)?;
+                storage.create_filled(&path, &temporary, &header, capacity)?;
             }
         }
-        let file = LogFile::open(&path)?;
+        let file = storage.open(&path)?;
         Ok(Self { file, generation, capacity, mark, end: SEGMENT_HEADER_BYTES as u64 })
     }
 }
-
-/// Ends the names of files that are no segments yet or no longer.
-const TEMPORARY_SUFFIX: &str = ".tmp";
 
 #[cfg(test)]
 mod tests;

@@ -10,21 +10,25 @@ use indelible_proto::size::{LeafIndex, TreeSize};
 use super::record::Payload;
 use super::scan::{DamageAt, Scanner, Tail};
 use super::segment::{self, Header};
-use super::{Active, Damage, Identity, JournalError, Segment, TEMPORARY_SUFFIX, Tip};
-use crate::storage::disk::{self, LogFile};
+use super::{Active, Damage, Identity, JournalError, Segment, Tip};
+use crate::storage::Storage;
 
 /// Reads and checks every segment, oldest first, and settles the end of the last one.
-pub(super) fn open(dir: &Path, identity: Identity) -> Result<(VecDeque<Segment>, Active, Tip), JournalError> {
+pub(super) fn open(
+    storage: &Storage,
+    dir: &Path,
+    identity: Identity,
+) -> Result<(VecDeque<Segment>, Active, Tip), JournalError> {
     let mut segments = VecDeque::new();
     let mut last: Option<Checked> = None;
-    for generation in consecutive_generations(dir)? {
+    for generation in consecutive_generations(storage, dir)? {
         let path = segment::path(dir, generation);
-        let checked = Checked::read(path, generation, identity, last.as_ref())?;
+        let checked = Checked::read(storage, path, generation, identity, last.as_ref())?;
         segments.push_back(checked.summary());
         last = Some(checked);
     }
     let last = last.ok_or_else(|| JournalError::Missing { dir: dir.to_owned() })?;
-    let active = last.settle()?;
+    let active = last.settle(storage)?;
     let tip = Tip {
         append: last.scanner.append,
         previous: last.scanner.previous,
@@ -34,8 +38,8 @@ pub(super) fn open(dir: &Path, identity: Identity) -> Result<(VecDeque<Segment>,
 }
 
 /// The header and all bytes of a segment.
-pub(super) fn read_segment(path: &Path) -> Result<(Header, Bytes), JournalError> {
-    let bytes = Bytes::from(disk::read(path)?.unwrap_or_default());
+pub(super) fn read_segment(storage: &Storage, path: &Path) -> Result<(Header, Bytes), JournalError> {
+    let bytes = Bytes::from(storage.read(path)?.unwrap_or_default());
     let header = Header::parse(&bytes).map_err(|damage| damaged(path, (0, damage)))?;
     Ok((header, bytes))
 }
@@ -46,12 +50,10 @@ pub(super) fn damaged(path: &Path, (offset, damage): DamageAt) -> JournalError {
 }
 
 /// The longest run of consecutive generations that ends with the highest, in order. Segments below a gap
-/// were given up while a crash kept one of them from being deleted. Deletes temporary files.
-fn consecutive_generations(dir: &Path) -> Result<Vec<u64>, JournalError> {
-    let names = disk::list(dir)?.ok_or_else(|| JournalError::Missing { dir: dir.to_owned() })?;
-    for name in names.iter().filter(|name| name.starts_with('.') && name.ends_with(TEMPORARY_SUFFIX)) {
-        disk::remove(&dir.join(name))?;
-    }
+/// were given up while a crash kept one of them from being deleted. Deletes temporary storage.
+fn consecutive_generations(storage: &Storage, dir: &Path) -> Result<Vec<u64>, JournalError> {
+    storage.remove_leftovers(dir)?;
+    let names = storage.list(dir)?.ok_or_else(|| JournalError::Missing { dir: dir.to_owned() })?;
     let mut generations: Vec<u64> = names.iter().filter_map(|name| segment::generation_of(name)).collect();
     generations.sort_unstable();
     let gap = generations.windows(2).rposition(|pair| pair[0].checked_add(1) != Some(pair[1]));
@@ -75,12 +77,13 @@ struct Checked {
 
 impl Checked {
     fn read(
+        storage: &Storage,
         path: PathBuf,
         generation: u64,
         identity: Identity,
         before: Option<&Self>,
     ) -> Result<Self, JournalError> {
-        let (header, bytes) = read_segment(&path)?;
+        let (header, bytes) = read_segment(storage, &path)?;
         if header.generation != generation {
             return Err(damaged(&path, (0, Damage::Name { generation: header.generation })));
         }
@@ -130,9 +133,9 @@ impl Checked {
 
     /// Makes this segment, the last one, ready to be written to: what is there is on disk, and nothing of a
     /// torn append is left behind it.
-    fn settle(&self) -> Result<Active, JournalError> {
+    fn settle(&self, storage: &Storage) -> Result<Active, JournalError> {
         let tail = self.scanner.tail().map_err(|damage| damaged(&self.path, damage))?;
-        let file = LogFile::open(&self.path)?;
+        let file = storage.open(&self.path)?;
         let append = self.bytes.get(self.last_append.clone()).unwrap_or_default();
         file.write_at(append, self.last_append.start as u64)?;
         let (end, length, capacity) = (self.scanner.at as u64, self.bytes.len() as u64, self.header.capacity);

@@ -30,11 +30,11 @@ fn first_append() -> Vec<Payload> {
 }
 
 fn create(dir: &Path) {
-    Journal::create(dir, identity(), SEGMENT, Bytes::from_static(b"checkpoint 0")).unwrap();
+    Journal::create(&Storage::real(), dir, identity(), SEGMENT, Bytes::from_static(b"checkpoint 0")).unwrap();
 }
 
 fn open(dir: &Path) -> Result<Journal, JournalError> {
-    Journal::open(dir, identity(), SEGMENT)
+    Journal::open(&Storage::real(), dir, identity(), SEGMENT)
 }
 
 fn replayed(journal: &Journal) -> Vec<Vec<Payload>> {
@@ -72,7 +72,7 @@ fn copy(from: &Path) -> (TempDir, PathBuf) {
     let temporary = TempDir::new().unwrap();
     let to = temporary.path().join("journal");
     fs::create_dir(&to).unwrap();
-    for name in disk::list(from).unwrap().unwrap() {
+    for name in Storage::real().list(from).unwrap().unwrap() {
         fs::copy(from.join(&name), to.join(&name)).unwrap();
     }
     (temporary, to)
@@ -314,7 +314,8 @@ fn refuses_the_journal_of_another_log() {
     let temporary = TempDir::new().unwrap();
     let dir = temporary.path().join("journal");
     create(&dir);
-    let code = |identity| Journal::open(&dir, identity, SEGMENT).map(|_| ()).unwrap_err().code();
+    let code =
+        |identity| Journal::open(&Storage::real(), &dir, identity, SEGMENT).map(|_| ()).unwrap_err().code();
     let identity = identity();
     assert_eq!(code(Identity { origin_hash: sha256(b"other"), ..identity }), "journal-other-origin");
     assert_eq!(code(Identity { kind: LogKind::Records, ..identity }), "journal-other-kind");
@@ -327,7 +328,7 @@ fn creating_refuses_an_existing_directory() {
     let temporary = TempDir::new().unwrap();
     let dir = temporary.path().join("journal");
     create(&dir);
-    let again = Journal::create(&dir, identity(), SEGMENT, Bytes::new());
+    let again = Journal::create(&Storage::real(), &dir, identity(), SEGMENT, Bytes::new());
     assert_eq!(again.unwrap_err().code(), "disk");
 }
 

@@ -32,7 +32,7 @@ fn directory(note: &SignedNote) -> TempDir {
 }
 
 fn open(dir: &TempDir, quorum: usize, log: &TestLog) -> Result<Publisher, PublishError> {
-    Publisher::open(dir.path(), with_quorum(quorum), &log.head(), Arc::clone(&log.tree))
+    Publisher::open(Storage::real(), dir.path(), with_quorum(quorum), &log.head(), Arc::clone(&log.tree))
 }
 
 fn now(publisher: &Publisher) -> Arc<Published> {

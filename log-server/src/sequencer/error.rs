@@ -32,9 +32,9 @@ pub enum OpenError {
         /// What is there.
         path: PathBuf,
     },
-    /// The directory is in use by another process, or one of its files can't be read or written.
+    /// The directory is in use by another process, or can't be locked.
     #[error(transparent)]
-    Durable(#[from] DurableError),
+    Lock(#[from] DurableError),
     /// The system refused a file operation.
     #[error(transparent)]
     Disk(#[from] DiskError),
@@ -103,7 +103,7 @@ impl OpenError {
         match self {
             Self::Missing { .. } => "log-missing",
             Self::Exists { .. } => "log-exists",
-            Self::Durable(error) => error.code(),
+            Self::Lock(error) => error.code(),
             Self::Disk(error) => error.code(),
             Self::Journal(error) => error.code(),
             Self::Tree(error) => error.code(),
@@ -274,12 +274,9 @@ pub enum SequencerError {
     /// An append to the journal failed.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// A tile or bundle could not be written, or not be synced.
+    /// A tile, a bundle or the snapshot could not be written, or not be synced.
     #[error(transparent)]
     Disk(#[from] DiskError),
-    /// The snapshot could not be written.
-    #[error(transparent)]
-    Snapshot(#[from] DurableError),
     /// The stored tree could not be read.
     #[error(transparent)]
     Tree(#[from] ReadError),
@@ -300,7 +297,6 @@ impl SequencerError {
         match self {
             Self::Journal(error) => error.code(),
             Self::Disk(error) => error.code(),
-            Self::Snapshot(error) => error.code(),
             Self::Tree(error) => error.code(),
             Self::Index(error) => error.code(),
             Self::Sign(error) => error.code(),

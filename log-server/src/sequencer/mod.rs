@@ -18,13 +18,12 @@ mod settings;
 mod state;
 mod sync;
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
-use std::{fs, io};
 
 use bytes::Bytes;
-use indelible_client::durable::{self, DirLock};
 use indelible_proto::record::{ChannelName, ChannelState};
 use indelible_proto::tree::TreeHead;
 use tokio::sync::{oneshot, watch};
@@ -32,12 +31,13 @@ use tokio::sync::{oneshot, watch};
 pub use checkpoint::SignedHead;
 pub use error::{CheckpointFault, OpenError, Refusal, SequencerError, SignError};
 pub use queue::{Occurrence, Outcome, Submission, SubmitError};
-pub use settings::{CoreSettings, Tuning};
+pub use settings::{CoreSettings, System, Tuning};
 
 use crate::index::Index;
 use crate::journal::Journal;
-use crate::storage::disk::{self, DiskError, FileSystem};
+use crate::storage::disk::Lock;
 use crate::storage::tiles::TileFiles;
+use crate::storage::{DiskError, Storage};
 use crate::tree_reader::TreeReader;
 use commit::Log;
 use preverify::preverify;
@@ -64,22 +64,22 @@ pub fn create(settings: &CoreSettings) -> Result<(), OpenError> {
 /// As [`create`].
 pub fn create_tuned(settings: &CoreSettings, tuning: &Tuning) -> Result<(), OpenError> {
     let dir = &settings.data_dir;
-    if disk::list(dir)?.is_some_and(|names| !names.is_empty()) {
+    let storage = &settings.system.storage;
+    if storage.list(dir)?.is_some_and(|names| !names.is_empty()) {
         return Err(OpenError::Exists { path: dir.clone() });
     }
     let unfinished = unfinished_path(dir);
-    match fs::create_dir(&unfinished) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+    match storage.create_dir(&unfinished) {
+        Err(error) if error.source.kind() == io::ErrorKind::AlreadyExists => {
             return Err(OpenError::Exists { path: unfinished });
         }
-        made => made.map_err(|source| DiskError { action: "create", path: unfinished.clone(), source })?,
+        made => made?,
     }
     let signed = SignedHead::sign(&settings.origin, TreeHead::empty(), &settings.signer)?;
     let note = Bytes::from(signed.note.encode());
-    TileFiles::create(&unfinished)?;
-    Journal::create(&unfinished.join(JOURNAL_DIR), identity(settings), tuning.segment_bytes, note)?;
-    FileSystem::of(&unfinished)?.sync()?;
-    Ok(disk::rename(&unfinished, dir)?)
+    TileFiles::create(storage, &unfinished)?;
+    Journal::create(storage, &unfinished.join(JOURNAL_DIR), identity(settings), tuning.segment_bytes, note)?;
+    Ok(storage.rename(&unfinished, dir)?)
 }
 
 /// Where a log is made before it gets its name.
@@ -116,7 +116,7 @@ impl Sequencer {
     ///
     /// # Errors
     /// [`OpenError::Missing`] if there is none: opening never makes one. [`OpenError::RefuseToSign`] if what
-    /// is stored is not everything that was signed. [`OpenError::Durable`] if another process has it open.
+    /// is stored is not everything that was signed. [`OpenError::Lock`] if another process has it open.
     /// Anything else is damage or a failing disk.
     pub fn open(settings: CoreSettings) -> Result<Self, OpenError> {
         let tuning = Tuning::of(settings.kind);
@@ -129,20 +129,22 @@ impl Sequencer {
     /// As [`Sequencer::open`].
     pub fn open_tuned(settings: CoreSettings, tuning: Tuning) -> Result<Self, OpenError> {
         let dir = settings.data_dir.clone();
-        if !dir.is_dir() {
+        let storage = settings.system.storage.clone();
+        if storage.list(&dir)?.is_none() {
             return Err(OpenError::Missing { dir });
         }
-        let lock = DirLock::acquire(&dir)?;
-        durable::remove_leftovers(&dir)?;
+        let lock = storage.lock(&dir)?;
+        storage.remove_leftovers(&dir)?;
         let identity = identity(&settings);
         // Opened before anything is written, so that its sync sees every write-back error.
-        let file_system = FileSystem::of(&dir)?;
+        let whole_disk = storage.whole_disk(&dir)?;
         let Recovered { journal, integrated, reader, signed, synced } = recover(&settings, &tuning)?;
         let memory = tuning.index_memory_entries;
-        let index = Arc::new(Index::open(&dir.join(INDEX_DIR), identity, Arc::clone(&reader), memory)?);
+        let index_dir = settings.system.index_dir.clone().unwrap_or_else(|| dir.join(INDEX_DIR));
+        let index = Arc::new(Index::open(&index_dir, identity, Arc::clone(&reader), memory)?);
         let (signed, signed_receiver) = watch::channel(Arc::new(signed));
         let no_thread = |source| DiskError { action: "start a thread for", path: dir.clone(), source };
-        let passes = SyncPasses::start(dir.clone(), file_system, identity).map_err(no_thread)?;
+        let passes = SyncPasses::start(storage, dir.clone(), whole_disk, identity).map_err(no_thread)?;
         let shared = Arc::new(Shared {
             queue: Queue::new(settings.queue_entries, settings.queue_bytes),
             signed: signed_receiver,
@@ -249,6 +251,11 @@ impl SequencerHandle {
         Arc::clone(&self.0.tree)
     }
 
+    /// The files of the log.
+    pub fn storage(&self) -> Storage {
+        self.0.settings.system.storage.clone()
+    }
+
     /// What a channel has come to; `None` if it has no record.
     pub fn channel(&self, name: &ChannelName) -> Option<ChannelState> {
         self.head(name).map(Arc::unwrap_or_clone)
@@ -266,7 +273,7 @@ impl SequencerHandle {
 }
 
 /// The sequencer's thread.
-fn run(mut log: Log, shared: &Shared, lock: DirLock) {
+fn run(mut log: Log, shared: &Shared, lock: Box<dyn Lock>) {
     let guard = FailOnPanic(shared);
     let index = &Arc::clone(&log.index);
     let outcome = thread::scope(|scope| {

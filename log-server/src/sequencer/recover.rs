@@ -5,11 +5,9 @@
 //! each of which must lead to the root it recorded. The last must lead to the last signed checkpoint.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
-use indelible_client::durable;
 use indelible_proto::hash::{Hash, leaf_hash, sha256};
 use indelible_proto::note::{MAX_NOTE_BYTES, VerifierKey};
 use indelible_proto::record::{ChannelState, SignedRecord, may_follow};
@@ -53,17 +51,17 @@ pub(super) fn identity(settings: &CoreSettings) -> Identity {
 
 /// Recovers the log. The caller holds the directory's lock.
 pub(super) fn recover(settings: &CoreSettings, tuning: &Tuning) -> Result<Recovered, OpenError> {
-    let dir = &settings.data_dir;
+    let (storage, dir) = (&settings.system.storage, &settings.data_dir);
     let identity = identity(settings);
-    let journal = Journal::open(&dir.join(JOURNAL_DIR), identity, tuning.segment_bytes)?;
-    let heads = Heads::load(dir, identity)?;
+    let journal = Journal::open(storage, &dir.join(JOURNAL_DIR), identity, tuning.segment_bytes)?;
+    let heads = Heads::load(storage, dir, identity)?;
     if let Some(heads) = &heads
         && journal.size() < heads.signed.size
     {
         return Err(Refusal::JournalBehind { known: heads.signed.size, stored: journal.size() }.into());
     }
     let usable = heads.as_ref().filter(|heads| journal.first().get() <= heads.integrated.size.get());
-    let mut replay = Replay::start(dir, settings.kind, &journal, usable)?;
+    let mut replay = Replay::start(TileFiles::new(storage.clone(), dir), settings.kind, &journal, usable)?;
     let synced = replay.integrated.edge.tiles.size();
     journal.replay(|append| replay.append(append))?;
     let (integrated, note) = replay.finish();
@@ -75,7 +73,7 @@ pub(super) fn recover(settings: &CoreSettings, tuning: &Tuning) -> Result<Recove
         let (size, got, expected) = (head.size, head.root, expected.root);
         return Err(Refusal::RootDiffers { size, got, expected }.into());
     }
-    let reader = TreeReader::new(dir, integrated.edge.clone(), tuning.cache_bytes);
+    let reader = TreeReader::new(integrated.files.clone(), integrated.edge.clone(), tuning.cache_bytes);
     if let Some(heads) = heads {
         check_signed_before(&reader, &heads)?;
     }
@@ -101,7 +99,7 @@ fn check_signed_before(reader: &TreeReader, heads: &Heads) -> Result<(), OpenErr
 /// The published checkpoint, if there is one, must be part of the tree.
 fn check_published(reader: &TreeReader, settings: &CoreSettings) -> Result<(), OpenError> {
     let path = settings.data_dir.join(PUBLISHED_FILE);
-    let Some(bytes) = durable::read(&path, MAX_NOTE_BYTES)? else {
+    let Some(bytes) = settings.system.storage.read_at_most(&path, MAX_NOTE_BYTES)? else {
         return Ok(());
     };
     let key: &VerifierKey = settings.signer.verifier();
@@ -130,12 +128,11 @@ struct Replay {
 impl Replay {
     /// At the last full bundle that is known to be durable.
     fn start(
-        data_dir: &Path,
+        files: TileFiles,
         kind: LogKind,
         journal: &Journal,
         heads: Option<&Heads>,
     ) -> Result<Self, OpenError> {
-        let files = TileFiles::new(data_dir);
         // Without a snapshot: the journal gives up only what full bundles cover, so those before the first
         // that it has all entries of are durable.
         let size = match heads {

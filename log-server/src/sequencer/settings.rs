@@ -8,6 +8,7 @@ use indelible_proto::sign::LogSigner;
 use crate::index::DEFAULT_MEMORY_ENTRIES;
 use crate::journal::DEFAULT_SEGMENT_BYTES;
 use crate::kind::LogKind;
+use crate::storage::Storage;
 use crate::tree_reader::DEFAULT_CACHE_BYTES;
 
 /// Which log, and how much may wait for it.
@@ -25,6 +26,24 @@ pub struct CoreSettings {
     pub queue_entries: usize,
     /// Most bytes of entries that wait to be sequenced; more are refused.
     pub queue_bytes: usize,
+    /// What it runs on.
+    pub system: System,
+}
+
+/// The machine a log runs on, or what stands in for it.
+#[derive(Clone, Debug)]
+pub struct System {
+    /// Where its files are.
+    pub storage: Storage,
+    /// Where its index is, if not in the data directory. The index is always on the real disk.
+    pub index_dir: Option<PathBuf>,
+}
+
+impl System {
+    /// This machine.
+    pub fn real() -> Self {
+        Self { storage: Storage::real(), index_dir: None }
+    }
 }
 
 /// Limits that no operator needs to touch, but tests and benchmarks do.

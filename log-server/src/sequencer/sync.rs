@@ -11,8 +11,8 @@ use indelible_proto::size::TreeSize;
 
 use super::error::SequencerError;
 use crate::journal::Identity;
-use crate::storage::disk::FileSystem;
 use crate::storage::heads::Heads;
+use crate::storage::{Storage, WholeDisk};
 
 /// The thread that runs passes, one at a time.
 #[derive(Debug)]
@@ -27,8 +27,9 @@ pub(super) struct SyncPasses {
 impl SyncPasses {
     /// Starts the thread.
     pub(super) fn start(
+        storage: Storage,
         data_dir: PathBuf,
-        file_system: FileSystem,
+        whole_disk: WholeDisk,
         identity: Identity,
     ) -> std::io::Result<Self> {
         let (passes, jobs) = sync_channel::<Heads>(1);
@@ -36,8 +37,8 @@ impl SyncPasses {
         let thread = thread::Builder::new().name("log-sync".to_owned()).spawn(move || {
             for heads in jobs {
                 let run = || -> Result<TreeSize, SequencerError> {
-                    file_system.sync()?;
-                    heads.store(&data_dir, identity)?;
+                    whole_disk.sync()?;
+                    heads.store(&storage, &data_dir, identity)?;
                     Ok(heads.integrated.size)
                 };
                 if results.send(run()).is_err() {

@@ -20,7 +20,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::BufMut as _;
-use indelible_client::durable::{self, DurableError};
 use indelible_proto::hash::{Hash, sha256};
 use indelible_proto::record::ChannelState;
 use indelible_proto::size::TreeSize;
@@ -29,6 +28,7 @@ use indelible_proto::wire::Reader;
 
 use crate::journal::Identity;
 use crate::kind::LogKind;
+use crate::storage::{DiskError, Storage};
 
 /// Name of the file in the data directory.
 const FILE: &str = "heads";
@@ -49,13 +49,22 @@ pub(crate) struct Heads {
 
 impl Heads {
     /// Replaces the file; on disk when the call returns.
-    pub(crate) fn store(&self, data_dir: &Path, identity: Identity) -> Result<(), DurableError> {
-        durable::replace(&data_dir.join(FILE), &self.encode(identity))
+    pub(crate) fn store(
+        &self,
+        storage: &Storage,
+        data_dir: &Path,
+        identity: Identity,
+    ) -> Result<(), DiskError> {
+        storage.replace(&data_dir.join(FILE), &self.encode(identity))
     }
 
     /// The stored snapshot; `None` if there is none, or none that is whole and of this log.
-    pub(crate) fn load(data_dir: &Path, identity: Identity) -> Result<Option<Self>, DurableError> {
-        let Some(bytes) = durable::read(&data_dir.join(FILE), MAX_BYTES)? else {
+    pub(crate) fn load(
+        storage: &Storage,
+        data_dir: &Path,
+        identity: Identity,
+    ) -> Result<Option<Self>, DiskError> {
+        let Some(bytes) = storage.read_at_most(&data_dir.join(FILE), MAX_BYTES)? else {
             return Ok(None);
         };
         let heads = Self::parse(&bytes, identity);

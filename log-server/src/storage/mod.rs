@@ -1,9 +1,11 @@
-//! Files of a log other than its journal: full tiles and bundles, the `heads` snapshot, and how they are
-//! written.
+//! Storage of a log other than its journal: full tiles and bundles, the `heads` snapshot; and the disk that all
+//! of a log's files are on.
 
-pub(crate) mod disk;
+pub mod disk;
 pub(crate) mod entries;
 pub(crate) mod heads;
+mod store;
 pub(crate) mod tiles;
 
-pub use disk::DiskError;
+pub use store::{DiskError, Storage};
+pub(crate) use store::{LogFile, TEMPORARY_SUFFIX, WholeDisk};

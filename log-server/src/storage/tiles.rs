@@ -9,8 +9,8 @@ use bytes::Bytes;
 use indelible_proto::size::TreeSize;
 use indelible_proto::tile::{BundleId, TILE_MAX_BYTES, Tile, TileId, TileWidth};
 
-use super::disk::{self, DiskError};
 use super::entries::{EncodedEntry, end_of};
+use super::{DiskError, Storage};
 
 /// How many entries a full bundle has, and hashes a full tile.
 pub(crate) const BUNDLE_ENTRIES: u64 = TileWidth::FULL.get() as u64;
@@ -55,28 +55,29 @@ impl StoredError {
 /// The files of full tiles and bundles below a log's data directory. One writer, any number of readers.
 #[derive(Clone, Debug)]
 pub(crate) struct TileFiles {
+    storage: Storage,
     dir: PathBuf,
     temporary: PathBuf,
 }
 
 impl TileFiles {
-    pub(crate) fn new(data_dir: &Path) -> Self {
-        Self { dir: data_dir.to_owned(), temporary: data_dir.join(".tile.tmp") }
+    pub(crate) fn new(storage: Storage, data_dir: &Path) -> Self {
+        Self { storage, dir: data_dir.to_owned(), temporary: data_dir.join(".tile.tmp") }
     }
 
     /// Makes the directories that every log has.
-    pub(crate) fn create(data_dir: &Path) -> Result<(), DiskError> {
-        disk::create_dir(&data_dir.join("tile"))?;
-        disk::create_dir(&data_dir.join("tile/entries"))
+    pub(crate) fn create(storage: &Storage, data_dir: &Path) -> Result<(), DiskError> {
+        storage.create_dir(&data_dir.join("tile"))?;
+        storage.create_dir(&data_dir.join("tile/entries"))
     }
 
     pub(crate) fn put_tile(&self, id: TileId, tile: &Tile) -> Result<(), DiskError> {
-        disk::put(&self.dir.join(id.path()), &self.temporary, &tile.encode())
+        self.storage.put(&self.dir.join(id.path()), &self.temporary, &tile.encode())
     }
 
     pub(crate) fn put_bundle(&self, id: BundleId, entries: &[EncodedEntry]) -> Result<(), DiskError> {
         let bytes: Vec<&[u8]> = entries.iter().map(EncodedEntry::encoded).collect();
-        disk::put(&self.dir.join(id.path()), &self.temporary, &bytes.concat())
+        self.storage.put(&self.dir.join(id.path()), &self.temporary, &bytes.concat())
     }
 
     /// A full tile that the tree is known to have.
@@ -99,7 +100,7 @@ impl TileFiles {
 
     fn read(&self, path: &str) -> Result<(PathBuf, Bytes), StoredError> {
         let path = self.dir.join(path);
-        match disk::read(&path)? {
+        match self.storage.read(&path)? {
             Some(bytes) => Ok((path, Bytes::from(bytes))),
             None => Err(StoredError::Missing { path }),
         }

@@ -1,6 +1,8 @@
 use indelible_proto::tile::TileWidth;
+use std::path::Path;
 
 use super::*;
+use crate::storage::Storage;
 
 fn bundle(index: u64) -> Resource {
     Resource::Bundle(BundleId::new(index, TileWidth::FULL).unwrap())
@@ -31,7 +33,8 @@ fn the_cache_takes_nothing_twice_and_nothing_that_would_push_out_most_of_it() {
 #[test]
 fn an_empty_tree_has_no_tile_bundle_or_entry() {
     let edge = Edge { tiles: RightEdge::new(), bundle: Vec::new() };
-    let reader = TreeReader::new(Path::new("/nowhere"), edge, 0);
+    let files = TileFiles::new(Storage::real(), Path::new("/nowhere"));
+    let reader = TreeReader::new(files, edge, 0);
     let (first, zero) = (LeafIndex::new(0).unwrap(), TreeSize::ZERO);
     for width in [1, 256].map(|width| TileWidth::new(width).unwrap()) {
         assert!(reader.tile(&TileId::new(0, 0, width).unwrap()).unwrap().is_none());

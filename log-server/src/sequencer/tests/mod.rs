@@ -35,6 +35,7 @@ fn settings(data_dir: &Path, kind: LogKind) -> CoreSettings {
         signer: signer(1),
         queue_entries: 100_000,
         queue_bytes: 64 * 1024 * 1024,
+        system: System::real(),
     }
 }
 

@@ -46,7 +46,7 @@ fn tiles_that_were_not_synced_before_a_crash_are_written_again() {
         from = round * 400;
         let crashed = log.copy();
         let identity = identity(&log.settings());
-        let heads = Heads::load(&crashed.data(), identity).unwrap();
+        let heads = Heads::load(&Storage::real(), &crashed.data(), identity).unwrap();
         let durable = heads.map_or(0, |heads| heads.integrated.size.get() / 256);
         for bundle in durable..from / 256 {
             // One lost, the other there without its content.
@@ -115,7 +115,8 @@ fn a_snapshot_older_than_the_journal_is_not_needed() {
         submit_range(&log.open().handle(), from..from + 2000);
     }
     fs::write(log.data().join("heads"), old).unwrap();
-    let journal = Journal::open(&log.data().join("journal"), identity(&log.settings()), 1).unwrap();
+    let journal =
+        Journal::open(&Storage::real(), &log.data().join("journal"), identity(&log.settings()), 1).unwrap();
     assert!(journal.first().get() > 600, "the journal has given up what the snapshot would need");
     drop(journal);
     assert_eq!(signed_head(&log.open().handle()), head_of(6600));

@@ -147,7 +147,8 @@ fn tiles_that_no_batch_of_the_journal_vouches_for_must_lead_to_the_signed_root()
     for range in [0..2000, 2000..4000, 4000..4096] {
         submit_range(&open().unwrap().handle(), range);
     }
-    let journal = Journal::open(&log.data().join("journal"), identity(&log.settings()), 1).unwrap();
+    let journal =
+        Journal::open(&Storage::real(), &log.data().join("journal"), identity(&log.settings()), 1).unwrap();
     assert_eq!((journal.first(), journal.size()), (index(4000), size(4096)));
     drop(journal);
     fs::remove_file(log.data().join("heads")).unwrap();
@@ -167,7 +168,8 @@ fn without_a_snapshot_a_flipped_bit_in_a_tile_contradicts_the_journal() {
     for from in [0, 2000, 4000] {
         submit_range(&log.open().handle(), from..from + 2000);
     }
-    let journal = Journal::open(&log.data().join("journal"), identity(&log.settings()), 1).unwrap();
+    let journal =
+        Journal::open(&Storage::real(), &log.data().join("journal"), identity(&log.settings()), 1).unwrap();
     assert!(journal.first().get() > 256, "the journal does not have the tile's entries any more");
     drop(journal);
     fs::remove_file(log.data().join("heads")).unwrap();

@@ -1,0 +1,279 @@
+//! What is done to the files of a log, in terms of the calls of a [`Disk`].
+//!
+//! | call | on disk when it returns |
+//! |---|---|
+//! | [`Storage::put`] | nothing: the sync pass makes it so, and until then the journal holds the same entries |
+//! | [`Storage::replace`] | the whole file under its name |
+//! | [`Storage::recycle`], [`Storage::create_filled`] | the same |
+//! | [`Storage::create_dir`] | the directory's name |
+//!
+//! No reader ever sees part of a file: each gets its name only when its content is complete.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use indelible_client::durable::DurableError;
+use indelible_client::planted::{self, Bug};
+
+use super::disk::{Disk, DiskFile, FileSystem, Lock, RealDisk};
+
+/// A file operation the system refused.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} {}", path.display())]
+pub struct DiskError {
+    /// What was tried, as a verb.
+    pub action: &'static str,
+    /// The file or directory.
+    pub path: PathBuf,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+impl DiskError {
+    /// The stable name of this error.
+    pub fn code(&self) -> &'static str {
+        if self.source.kind() == io::ErrorKind::StorageFull { "disk-full" } else { "disk" }
+    }
+}
+
+/// The files of a log on one disk. Clones are the same files.
+#[derive(Clone, Debug)]
+pub struct Storage {
+    disk: Arc<dyn Disk>,
+}
+
+impl Storage {
+    /// Storage on this disk.
+    pub fn on(disk: Arc<dyn Disk>) -> Self {
+        Self { disk }
+    }
+
+    /// Storage on the file system of this machine.
+    pub fn real() -> Self {
+        Self::on(Arc::new(RealDisk))
+    }
+
+    /// The whole content of `path`; `None` if there is no such file.
+    pub(crate) fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, DiskError> {
+        match self.disk.read(path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(failed("read", path, source)),
+        }
+    }
+
+    /// The same of a file that is read into memory only up to `max_bytes`.
+    pub(crate) fn read_at_most(&self, path: &Path, max_bytes: usize) -> Result<Option<Vec<u8>>, DiskError> {
+        match self.disk.len(path) {
+            Ok(len) if len > max_bytes as u64 => {
+                let too_large = format!("it has {len} bytes, at most {max_bytes} were expected");
+                Err(failed("read", path, io::Error::new(io::ErrorKind::FileTooLarge, too_large)))
+            }
+            Ok(_) => self.read(path),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(failed("look at", path, source)),
+        }
+    }
+
+    /// Gives `path` the content `bytes`. Missing directories are made.
+    pub(crate) fn put(&self, path: &Path, temporary: &Path, bytes: &[u8]) -> Result<(), DiskError> {
+        self.write(temporary, bytes)?;
+        match self.disk.rename(temporary, path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.create_missing_dirs(path.parent().unwrap_or(path))?;
+                self.disk.rename(temporary, path)
+            }
+            renamed => renamed,
+        }
+        .map_err(|source| failed("rename a new file to", path, source))
+    }
+
+    /// Gives `path` the content `bytes`, whether or not it exists.
+    ///
+    /// # Errors
+    /// After any it is unknown which content a restart will find.
+    pub(crate) fn replace(&self, path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
+        let mut name = OsString::from(".");
+        name.push(path.file_name().unwrap_or_default());
+        name.push(TEMPORARY_SUFFIX);
+        let temporary = path.with_file_name(name);
+        self.write(&temporary, bytes)?.sync()?;
+        self.rename(&temporary, path)
+    }
+
+    /// Creates `path` with `len` bytes, `head` and then zeros that are really written, so that later writes
+    /// inside it allocate nothing. `temporary` must be in the same directory and is overwritten.
+    pub(crate) fn create_filled(
+        &self,
+        path: &Path,
+        temporary: &Path,
+        head: &[u8],
+        len: u64,
+    ) -> Result<(), DiskError> {
+        let file = self.write(temporary, head)?;
+        file.zero(head.len() as u64, len)?;
+        file.sync()?;
+        self.rename(temporary, path)
+    }
+
+    /// Overwrites the start of `temporary` with `head` and renames it to `path`; as durable as
+    /// [`Storage::create_filled`], without writing the rest of the file again.
+    pub(crate) fn recycle(&self, path: &Path, temporary: &Path, head: &[u8]) -> Result<(), DiskError> {
+        let file = self.open(temporary)?;
+        file.write_at(head, 0)?;
+        file.sync()?;
+        self.rename(temporary, path)
+    }
+
+    /// Opens an existing file for writing.
+    pub(crate) fn open(&self, path: &Path) -> Result<LogFile, DiskError> {
+        let file = self.disk.open(path).map_err(|source| failed("open", path, source))?;
+        Ok(LogFile { file, path: path.to_owned() })
+    }
+
+    /// Renames within one directory; whether a crash leaves the old or the new name is open until the
+    /// directory is synced.
+    pub(crate) fn rename_unsynced(&self, from: &Path, to: &Path) -> Result<(), DiskError> {
+        self.disk.rename(from, to).map_err(|source| failed("rename a file to", to, source))
+    }
+
+    /// Renames within one directory; the names are on disk when the call returns.
+    pub(crate) fn rename(&self, from: &Path, to: &Path) -> Result<(), DiskError> {
+        self.rename_unsynced(from, to)?;
+        if planted::has(Bug::NoDirSync) {
+            return Ok(());
+        }
+        self.sync_dir(to.parent().unwrap_or(to))
+    }
+
+    /// Length of the file in bytes.
+    pub(crate) fn len(&self, path: &Path) -> Result<u64, DiskError> {
+        self.disk.len(path).map_err(|source| failed("look at", path, source))
+    }
+
+    /// Deletes `path`.
+    pub(crate) fn remove(&self, path: &Path) -> Result<(), DiskError> {
+        self.disk.remove(path).map_err(|source| failed("delete", path, source))
+    }
+
+    /// Deletes the temporary files that an earlier process left in `dir`.
+    pub(crate) fn remove_leftovers(&self, dir: &Path) -> Result<(), DiskError> {
+        for name in self.list(dir)?.unwrap_or_default() {
+            if name.starts_with('.') && name.ends_with(TEMPORARY_SUFFIX) {
+                self.remove(&dir.join(name))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Creates the directory `path`, whose parent must exist.
+    pub(crate) fn create_dir(&self, path: &Path) -> Result<(), DiskError> {
+        self.disk.create_dir(path).map_err(|source| failed("create", path, source))?;
+        if planted::has(Bug::NoParentDirSync) {
+            return Ok(());
+        }
+        self.sync_dir(path.parent().unwrap_or(path))
+    }
+
+    fn create_missing_dirs(&self, path: &Path) -> Result<(), DiskError> {
+        match self.disk.create_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.create_missing_dirs(path.parent().unwrap_or(path))?;
+                self.disk.create_dir(path)
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            created => created,
+        }
+        .map_err(|source| failed("create", path, source))
+    }
+
+    /// The names in `dir`; `None` if there is no such directory.
+    pub(crate) fn list(&self, dir: &Path) -> Result<Option<Vec<String>>, DiskError> {
+        match self.disk.list(dir) {
+            Ok(names) => Ok(Some(names)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(failed("list", dir, source)),
+        }
+    }
+
+    /// Writes the names in `dir` to disk.
+    pub(crate) fn sync_dir(&self, dir: &Path) -> Result<(), DiskError> {
+        self.disk.sync_dir(dir).map_err(|source| failed("sync", dir, source))
+    }
+
+    /// The file system that `dir` is on.
+    pub(crate) fn whole_disk(&self, dir: &Path) -> Result<WholeDisk, DiskError> {
+        let file_system = self.disk.file_system(dir).map_err(|source| failed("open", dir, source))?;
+        Ok(WholeDisk { file_system, dir: dir.to_owned() })
+    }
+
+    /// Takes `dir` for this process alone.
+    pub(crate) fn lock(&self, dir: &Path) -> Result<Box<dyn Lock>, DurableError> {
+        self.disk.lock(dir)
+    }
+
+    fn write(&self, path: &Path, bytes: &[u8]) -> Result<LogFile, DiskError> {
+        let file = self.disk.create(path).map_err(|source| failed("create", path, source))?;
+        let file = LogFile { file, path: path.to_owned() };
+        file.write_at(bytes, 0)?;
+        Ok(file)
+    }
+}
+
+/// A file that is written at given offsets.
+#[derive(Debug)]
+pub(crate) struct LogFile {
+    file: Box<dyn DiskFile>,
+    path: PathBuf,
+}
+
+impl LogFile {
+    pub(crate) fn write_at(&self, bytes: &[u8], offset: u64) -> Result<(), DiskError> {
+        self.file.write_at(bytes, offset).map_err(|source| failed("write", &self.path, source))
+    }
+
+    /// Zeros from `start` up to `end`.
+    pub(crate) fn zero(&self, start: u64, end: u64) -> Result<(), DiskError> {
+        let mut at = start;
+        while at < end {
+            let zeros = &ZEROS[..usize::try_from(end - at).unwrap_or(usize::MAX).min(ZEROS.len())];
+            self.write_at(zeros, at)?;
+            at += zeros.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// Puts everything written so far on disk. After an error nobody can tell what is there.
+    pub(crate) fn sync(&self) -> Result<(), DiskError> {
+        if planted::has(Bug::NoFileSync) {
+            return Ok(());
+        }
+        self.file.sync().map_err(|source| failed("sync", &self.path, source))
+    }
+}
+
+/// The file system a directory is on, held open so that no write-back error since goes unseen.
+#[derive(Debug)]
+pub(crate) struct WholeDisk {
+    file_system: Box<dyn FileSystem>,
+    dir: PathBuf,
+}
+
+impl WholeDisk {
+    /// Puts everything written to the file system so far on disk, names included.
+    pub(crate) fn sync(&self) -> Result<(), DiskError> {
+        self.file_system.sync().map_err(|source| failed("sync the file system of", &self.dir, source))
+    }
+}
+
+fn failed(action: &'static str, path: &Path, source: io::Error) -> DiskError {
+    DiskError { action, path: path.to_owned(), source }
+}
+
+/// Ends the names of files whose content is not complete yet, or not needed any more.
+pub(crate) const TEMPORARY_SUFFIX: &str = ".tmp";
+
+/// What files are filled with, at most this much a call.
+static ZEROS: [u8; 256 * 1024] = [0; 256 * 1024];
