@@ -8,7 +8,12 @@
 //! the log one bug after the other, runs the row, and fails where the row does not. `tests/reliability` builds
 //! both and runs them.
 
+mod kill;
+mod ledger;
+mod load;
+mod random;
 mod row;
+mod site;
 
 use std::process::{Command, ExitCode};
 use std::time::Instant;
@@ -20,7 +25,7 @@ use indelible_client::planted;
 use row::{Outcome, Row, Scale, Trials};
 
 /// Every row, in the order of `docs/reliability.md`.
-const ROWS: &[&dyn Row] = &[];
+const ROWS: &[&dyn Row] = &[&kill::Kill];
 
 /// What a row that lacks a tool or a right ends with.
 const LACKING: u8 = 77;

@@ -1,6 +1,8 @@
 //! What a row of the scorecard is.
 
-use anyhow::Result;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use anyhow::{Context as _, Result, bail};
 use indelible_client::planted::Bug;
 
 /// How many trials.
@@ -12,7 +14,6 @@ pub(crate) enum Scale {
     Full,
 }
 
-#[allow(dead_code)] // Until the first row is here.
 /// The trials to run: one for each seed from the first on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Trials {
@@ -20,11 +21,27 @@ pub(crate) struct Trials {
     pub(crate) count: u64,
 }
 
-#[allow(dead_code)]
 impl Trials {
     /// The seeds.
     pub(crate) fn seeds(self) -> impl Iterator<Item = u64> {
         self.first_seed..self.first_seed.saturating_add(self.count)
+    }
+
+    /// Makes the trial of one seed after the other; how many.
+    ///
+    /// # Errors
+    /// That of the first trial that failed or panicked, with its seed.
+    pub(crate) fn each(self, mut trial: impl FnMut(u64) -> Result<()>) -> Result<u64> {
+        for seed in self.seeds() {
+            let outcome = catch_unwind(AssertUnwindSafe(|| trial(seed)));
+            let outcome = outcome.unwrap_or_else(|panic| {
+                let said = panic.downcast_ref::<String>().map(String::as_str);
+                let said = said.or_else(|| panic.downcast_ref::<&str>().copied());
+                bail!("the trial panicked: {}", said.unwrap_or_default())
+            });
+            outcome.with_context(|| format!("seed {seed}"))?;
+        }
+        Ok(self.count)
     }
 }
 

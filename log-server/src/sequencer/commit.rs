@@ -10,6 +10,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
+use indelible_client::planted::{self, Bug};
 use indelible_proto::checkpoint::Origin;
 use indelible_proto::sign::LogSigner;
 use indelible_proto::size::TreeSize;
@@ -78,35 +79,38 @@ pub(super) struct Log {
 impl Log {
     /// Sequences requests and answers them.
     pub(super) fn process(&mut self, requests: Vec<Request>) -> Result<(), SequencerError> {
-        let outcomes = self.sequence(&requests);
-        let (outcomes, result) = match outcomes {
-            Ok(outcomes) => (outcomes, Ok(())),
-            Err(error) => (Vec::new(), Err(error)),
+        let planned = self.plan(&requests);
+        let (outcomes, batch) = match planned {
+            Ok(Plan { outcomes, batch }) => (outcomes, batch),
+            Err(error) => {
+                answer(requests, Vec::new());
+                return Err(error);
+            }
         };
-        // After an error nobody knows what a restart will find: everyone gets that answer.
-        let mut outcomes = outcomes.into_iter().chain(std::iter::repeat(Outcome::Failed));
-        for request in requests {
-            request.answer(&mut outcomes);
+        if planted::has(Bug::AckBeforeCommit) {
+            answer(requests, outcomes);
+            return self.sequence(batch);
         }
-        result
+        let sequenced = self.sequence(batch);
+        answer(requests, if sequenced.is_ok() { outcomes } else { Vec::new() });
+        sequenced
     }
 
-    fn sequence(&mut self, requests: &[Request]) -> Result<Vec<Outcome>, SequencerError> {
+    fn plan(&mut self, requests: &[Request]) -> Result<Plan, SequencerError> {
         self.take_finished_pass()?;
         self.index.wait_for_room();
         let candidates = || requests.iter().flat_map(Request::candidates);
         let keys: Vec<_> = candidates().map(|candidate| candidate.key).collect();
         let known = self.index.find(&keys)?;
-        let planned = {
-            let channels = self.integrated.channels.read().unwrap_or_else(PoisonError::into_inner);
-            plan(&self.integrated.edge, &channels, candidates().zip(known))
-        };
-        let Plan { outcomes, batch } = planned.map_err(SignError::from)?;
-        if let Some(batch) = batch {
-            self.commit(batch)?;
-            self.begin_pass_if_due()?;
-        }
-        Ok(outcomes)
+        let channels = self.integrated.channels.read().unwrap_or_else(PoisonError::into_inner);
+        let planned = plan(&self.integrated.edge, &channels, candidates().zip(known));
+        Ok(planned.map_err(SignError::from)?)
+    }
+
+    fn sequence(&mut self, batch: Option<PlannedBatch>) -> Result<(), SequencerError> {
+        let Some(batch) = batch else { return Ok(()) };
+        self.commit(batch)?;
+        self.begin_pass_if_due()
     }
 
     fn commit(&mut self, batch: PlannedBatch) -> Result<(), SequencerError> {
@@ -114,6 +118,12 @@ impl Log {
         let signed = SignedHead::sign(&self.origin, head, &self.signer)?;
         self.unsynced_bytes += entries.len() as u64;
         let note = Bytes::from(signed.note.encode());
+        if planted::has(Bug::PublishBeforePersist) {
+            self.reader.show(step.edge.clone());
+            self.signed.send_replace(Arc::new(signed.clone()));
+            // For long enough that it leaves the process.
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
         self.journal.append(&[Payload::Batch(Batch { first, head, entries }), Payload::Checkpoint(note)])?;
         self.integrated.apply(step)?;
         self.reader.show(self.integrated.edge.clone());
@@ -177,5 +187,14 @@ impl Log {
 
     fn head(&self) -> TreeHead {
         self.integrated.edge.tiles.head()
+    }
+}
+
+/// Answers each request. Those without an outcome learn that it failed: after an error nobody knows what a
+/// restart will find.
+fn answer(requests: Vec<Request>, outcomes: Vec<Outcome>) {
+    let mut outcomes = outcomes.into_iter().chain(std::iter::repeat(Outcome::Failed));
+    for request in requests {
+        request.answer(&mut outcomes);
     }
 }

@@ -1,0 +1,58 @@
+//! One log without witnesses in a directory that the rig picks: made, started, started again.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, anyhow, ensure};
+use indelible_proto::policy::Policy;
+use indelible_tests::world::{Kind, ORIGIN};
+use indelible_tests::{Finished, Running, binaries};
+
+/// A log's directory, and where its output goes.
+#[derive(Debug)]
+pub(crate) struct Site {
+    dir: PathBuf,
+    output: PathBuf,
+}
+
+impl Site {
+    /// A new log in `dir`.
+    pub(crate) fn make(dir: &Path, output: &Path, kind: Kind) -> Result<Self> {
+        let kind = if kind == Kind::Raw { "raw" } else { "records" };
+        let mut init = Command::new(&binaries().server);
+        init.arg("init").arg(dir).args(["--origin", ORIGIN, "--no-witnesses", "--kind", kind]);
+        let made = Finished::run(&mut init);
+        ensure!(made.code() == 0, "no log can be made: {made}");
+        Ok(Self::at(dir, output))
+    }
+
+    /// The log that is in `dir`.
+    pub(crate) fn at(dir: &Path, output: &Path) -> Self {
+        Self { dir: dir.to_owned(), output: output.to_owned() }
+    }
+
+    /// The policy that its clients get.
+    pub(crate) fn policy(&self) -> Result<Policy> {
+        let bytes = std::fs::read(self.dir.join("policy.txt")).context("the policy can't be read")?;
+        Policy::parse(&bytes).map_err(|error| anyhow!("the policy is none: {error}"))
+    }
+
+    /// Starts it on a port that the system picks; what it says if it does not start.
+    pub(crate) fn start(&self) -> Result<Running> {
+        self.try_start().map_err(|finished| anyhow!("UNOPENABLE: the log does not start: {finished}"))
+    }
+
+    /// The same, where a log that does not start is an answer.
+    pub(crate) fn try_start(&self) -> Result<Running, Finished> {
+        let args: [&OsStr; 4] =
+            ["run".as_ref(), self.dir.as_ref(), "--listen".as_ref(), "127.0.0.1:0".as_ref()];
+        Running::try_start(&binaries().server, &args, &self.output)
+    }
+
+    /// The log's directory.
+    #[allow(dead_code)] // Not every row looks into it.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+}
