@@ -5,11 +5,14 @@
 //! | `POST /submit` | record leaf, at most [`MAX_RECORD_BYTES`] | 200 a log proof with the leaf as `extra`; 202 [`SequencedAnswer`]; otherwise [`ApiError`] |
 //! | `POST /add` | any bytes, at most [`MAX_RAW_BYTES`] | 200 the index, [`encode_index`]; otherwise [`ApiError`] |
 //! | `GET /channel/<name>` | | 200 [`ChannelHeadAnswer`]; otherwise [`ApiError`] |
+//! | `GET /lookup/…` | | 200 or 404 [`LookupAnswer`]; otherwise [`ApiError`] |
 //! | `GET /healthz` | | 200 |
 //!
 //! JSON answers are canonical and of the same profile as records ([`json`]): printable ASCII,
 //! no null, one spelling. Answers are not signed. They tell a publisher what to do next; what a log has
 //! taken in is only ever proved by a log proof.
+
+mod lookup;
 
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -20,6 +23,11 @@ use crate::record::json::{self, JsonError, MAX_STRING_BYTES, ObjectBuilder, Valu
 use crate::record::{self, ChannelName, ChannelNameError, ChannelState, RecordId};
 use crate::size::LeafIndex;
 use crate::wire::{DecodeError, Reader};
+
+pub use lookup::{
+    LOOKUP_PATH_PREFIX, Lookup, LookupAnswer, LookupEntry, LookupKey, LookupRecord, MAX_LOOKUP_BYTES,
+    MAX_LOOKUP_ENTRIES,
+};
 
 /// Path of record submission.
 pub const SUBMIT_PATH: &str = "/submit";
@@ -297,8 +305,12 @@ impl Answer {
         RecordId::parse(&self.string(field)?).ok_or(AnswerError::Field { field })
     }
 
+    fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
     fn finish(self) -> Result<(), AnswerError> {
-        if self.fields.is_empty() { Ok(()) } else { Err(AnswerError::Field { field: self.object }) }
+        if self.is_empty() { Ok(()) } else { Err(AnswerError::Field { field: self.object }) }
     }
 }
 

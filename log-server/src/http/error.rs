@@ -14,6 +14,7 @@ use indelible_proto::size::TreeSize;
 use indelible_proto::tile::TileError;
 
 use super::NEVER_CACHED;
+use crate::index::IndexError;
 use crate::kind::LogKind;
 use crate::tree_reader::ReadError;
 
@@ -21,6 +22,8 @@ use crate::tree_reader::ReadError;
 const RETRY_AFTER_S: u64 = 1;
 /// What clients are told to wait while witnesses are behind, in seconds.
 const BACKLOG_RETRY_AFTER_S: u64 = 10;
+/// What clients are told to wait while the index is made again, in seconds.
+const INDEX_RETRY_AFTER_S: u64 = 10;
 
 /// Why a request is refused.
 #[derive(Debug)]
@@ -33,6 +36,10 @@ pub enum Problem {
     TilePath(TileError),
     /// A path below `/channel/` that names no channel.
     ChannelPath(AnswerError),
+    /// A path below `/lookup/` that asks for nothing.
+    LookupPath(AnswerError),
+    /// The index is being made again.
+    IndexRebuilt,
     /// A tile or bundle that is not in the tree, or not yet.
     BeyondTree {
         /// How many entries the newest signed tree has.
@@ -84,6 +91,8 @@ pub enum Problem {
     OutcomeUnknown,
     /// The stored tree can't be read.
     Read(ReadError),
+    /// The stored entries can't be looked up.
+    Index(IndexError),
     /// The log made a proof that its own policy refuses.
     SelfCheck(ProofError),
 }
@@ -126,6 +135,16 @@ impl Problem {
                 error.code(),
                 format!("{error}; the path is /channel/ and the channel's name, not percent-encoded"),
             ),
+            Self::LookupPath(error) => answer(
+                Is::BAD_REQUEST,
+                error.code(),
+                format!(
+                    "{error}; the path is /lookup/leaf/HASH, /lookup/record/HASH or /lookup/artifact/HASH"
+                ),
+            ),
+            Self::IndexRebuilt => {
+                later("index-rebuilt", "the index is being made again".into(), INDEX_RETRY_AFTER_S)
+            }
             Self::BeyondTree { size } => answer(
                 Is::NOT_FOUND,
                 "beyond-tree",
@@ -188,7 +207,7 @@ impl Problem {
                 "the entry was taken, but it is not known to be in the log: send the same bytes again".into(),
                 RETRY_AFTER_S,
             ),
-            Self::Read(_) => answer(
+            Self::Read(_) | Self::Index(_) => answer(
                 Is::INTERNAL_SERVER_ERROR,
                 "storage-unreadable",
                 "the log could not read its own data; its operator has been told".into(),
@@ -205,6 +224,7 @@ impl Problem {
     fn report(&self) {
         match self {
             Self::Read(error) => tracing::error!(code = error.code(), %error, "cannot read the stored tree"),
+            Self::Index(error) => tracing::error!(code = error.code(), %error, "cannot look entries up"),
             Self::SelfCheck(error) => {
                 tracing::error!(code = error.code(), %error, "a proof failed the check before it was sent");
             }

@@ -5,6 +5,7 @@
 //! | `GET /checkpoint` | the published checkpoint | [`read`] |
 //! | `GET /tile/…` | hash tiles and entry bundles of any signed size, immutable | [`read`] |
 //! | `GET /channel/<name>` | a channel's head | [`read`] |
+//! | `GET /lookup/…` | the entries that have a hash | [`lookup`] |
 //! | `POST /submit` | a record in, its proof out | [`submit`] |
 //! | `POST /add` | any bytes in, their index out | [`submit`] |
 //! | `GET /healthz`, `GET /` | for operators and people | [`page`] |
@@ -15,6 +16,7 @@
 
 mod body;
 pub mod error;
+mod lookup;
 mod page;
 mod read;
 mod submit;
@@ -73,6 +75,7 @@ pub fn router(log: Arc<Log>) -> Router {
         .route("/checkpoint", get(read::checkpoint))
         .route("/tile/{*path}", get(read::tile))
         .route("/channel/{*name}", get(read::channel))
+        .route("/lookup/{*path}", get(lookup::lookup))
         .route(SUBMIT_PATH, post(submit::submit))
         .route(ADD_PATH, post(submit::add))
         .fallback(async || Problem::UnknownPath)

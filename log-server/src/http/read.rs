@@ -20,7 +20,7 @@ use crate::blocking::blocking;
 use crate::kind::LogKind;
 
 /// Long enough to spare the log a crowd, short enough for c2sp.org/tlog-tiles ("a few seconds").
-const CACHED_BRIEFLY: (HeaderName, HeaderValue) =
+pub(super) const CACHED_BRIEFLY: (HeaderName, HeaderValue) =
     (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=1"));
 /// What a tile of some width holds never changes.
 const CACHED_FOR_EVER: (HeaderName, HeaderValue) =

@@ -1,5 +1,6 @@
 //! Whole logs over real sockets.
 
+mod lookup;
 mod raw;
 mod reading;
 mod records;

@@ -1,6 +1,7 @@
 //! What the index has in memory, and how far the database is.
 
 use super::recent::Recent;
+use super::rows::{List, Row};
 use crate::storage::tiles::BUNDLE_ENTRIES;
 
 /// The newest entries, and what is to be done for the database.
@@ -26,6 +27,13 @@ impl Memory {
     /// worth to go through all of them.
     pub(super) fn has_room(&self, max: u64) -> bool {
         (self.recent.len() as u64) < max || self.filled - self.first >= max / 4
+    }
+
+    /// Adds what keeps entries from being logged twice; the other rows are for the database alone.
+    pub(super) fn insert<'a>(&mut self, rows: impl Iterator<Item = &'a Row>) {
+        for row in rows.filter(|row| row.list == List::Once) {
+            self.recent.insert(&row.key, row.index);
+        }
     }
 
     /// Gives up old entries if there is no room; never more than half of what may be held.

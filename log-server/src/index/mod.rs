@@ -1,37 +1,43 @@
-//! Which entry has this key? So that the same record, or the same bytes, get the first index again.
+//! Which entry has this key? So that the same record, or the same bytes, get the first index again, and
+//! for whoever looks something up.
 //!
-//! The key is the record id in a log of records and the leaf hash in a raw log. Memory has the newest entries,
-//! the database has the older ones. A thread of its own puts the keys of all entries into the
+//! The key that keeps entries from being logged twice is the record id in a log of records and the leaf hash
+//! in a raw log; [`rows`] has what else entries are looked up by. Memory has the newest entries by that key,
+//! the database has the older ones by all keys. A thread of its own puts the keys of all entries into the
 //! database, reading them from the same tiles and bundles from which a start catches up; memory gives up only
-//! what is there.
+//! what is there. [`lookup`] answers readers, who may ask while everything else goes on.
 //!
 //! Nothing here is the truth. Every hit is checked against the entry it points at, with the whole key. A
 //! database that fails, panics, or points at the wrong entry is deleted and filled again from tiles and
-//! bundles while submissions wait; deleting `index/` costs that time and nothing else.
+//! bundles while submissions wait; deleting `index/` costs that time and nothing else. Where a channel
+//! stands is never asked here: the sequencer knows.
 
+mod fill;
+mod lookup;
 mod memory;
+mod progress;
 mod recent;
+mod rows;
 mod store;
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 
 use indelible_proto::entry_bundle::BundleError;
 use indelible_proto::hash::Hash;
 use indelible_proto::record::{RecordError, SignedRecord};
 use indelible_proto::size::{LeafIndex, TreeSize};
-use indelible_proto::tile::BundleId;
 
 use crate::journal::Identity;
 use crate::kind::LogKind;
-use crate::storage::entries;
 use crate::storage::tiles::{BUNDLE_ENTRIES, full_bundle_entries};
 use crate::tree_reader::{ReadError, TreeReader};
+use lookup::Tail;
 use memory::Memory;
+use store::Store;
 pub use store::StoreError;
-use store::{MAX_BATCH_KEYS, Store};
 
 /// Most entries kept in memory unless told otherwise: with one more batch still what three quarters of 2^24
 /// slots hold, 128 MiB.
@@ -41,10 +47,8 @@ pub(crate) const DEFAULT_MEMORY_ENTRIES: usize = (3 << 22) - (1 << 16);
 const MEMORY_ENTRIES: RangeInclusive<u64> = 2 * BUNDLE_ENTRIES..=1 << 26;
 
 /// Most entries whose keys are moved in one go, in the order of the keys: neighbours in the database are then
-/// written together. 2.6 MB of keys.
+/// written together.
 const STEP_ENTRIES: u64 = 256 * BUNDLE_ENTRIES;
-/// After how many entries the database is synced while it catches up.
-const SYNC_ENTRIES: u64 = STEP_ENTRIES;
 
 /// How much the index's thread steps back behind the others, as the command `nice` counts.
 const LESS_URGENT: i32 = 10;
@@ -92,6 +96,14 @@ impl IndexError {
             Self::Record { source, .. } => source.code(),
         }
     }
+
+    /// Whether only the database is at fault, so that making it again helps.
+    pub(crate) fn is_of_database(&self) -> bool {
+        match self {
+            Self::Store(_) | Self::Unwritten | Self::Wrong { .. } => true,
+            Self::Read(_) | Self::Bundle(_) | Self::Record { .. } => false,
+        }
+    }
 }
 
 /// An entry that has the key asked for.
@@ -109,14 +121,21 @@ pub(crate) struct Index {
     identity: Identity,
     reader: Arc<TreeReader>,
     memory_entries: u64,
-    store: Mutex<Option<Arc<Store>>>,
+    /// Those who look something up hold this until they are done: what has gone missing from a database
+    /// that is being deleted must not pass for what is not in the log, and nothing may be written to a
+    /// directory that has been given to a new one.
+    store: RwLock<Option<Arc<Store>>>,
     /// Held while keys are put into the store. Up to which entry the store says that it has them.
     watermark: Mutex<u64>,
     memory: Mutex<Memory>,
     /// Signalled when keys were moved, when there are more to move, and when moving ends.
     moved: Condvar,
-    /// Keys could not be moved; the next look-up makes the database again.
+    /// The entries that readers look up but the database does not have yet.
+    tail: Mutex<Tail>,
+    /// The database can't be used. The index's thread makes it again, or whoever adds, who can't go on before.
     broken: AtomicBool,
+    /// The index's thread could not make it again.
+    given_up: AtomicBool,
 }
 
 impl Index {
@@ -133,14 +152,19 @@ impl Index {
             identity,
             reader,
             memory_entries: (memory_entries as u64).clamp(*MEMORY_ENTRIES.start(), *MEMORY_ENTRIES.end()),
-            store: Mutex::new(None),
+            store: RwLock::new(None),
             watermark: Mutex::default(),
             memory: Mutex::new(Memory::from(0, 0)),
             moved: Condvar::new(),
+            tail: Mutex::default(),
             broken: AtomicBool::new(false),
+            given_up: AtomicBool::new(false),
         };
         match index.open_and_fill() {
-            Err(error @ IndexError::Store(_)) => index.rebuild(&error)?,
+            Err(error @ IndexError::Store(_)) => {
+                index.set_broken();
+                index.rebuild(&error)?;
+            }
             filled => filled?,
         }
         Ok(index)
@@ -149,7 +173,8 @@ impl Index {
     /// The entry with each key, in order, as far as there is one.
     pub(crate) fn find(&self, keys: &[Hash]) -> Result<Vec<Option<Known>>, IndexError> {
         match self.look_up(keys) {
-            Err(error @ (IndexError::Store(_) | IndexError::Unwritten | IndexError::Wrong { .. })) => {
+            Err(error) if error.is_of_database() => {
+                self.set_broken();
                 self.rebuild(&error)?;
                 self.look_up(keys)
             }
@@ -170,9 +195,7 @@ impl Index {
 
     /// Waits until memory can take more entries, or the database has failed.
     pub(crate) fn wait_for_room(&self) {
-        let full = |memory: &mut Memory| {
-            !memory.has_room(self.memory_entries) && !self.broken.load(Ordering::Acquire)
-        };
+        let full = |memory: &mut Memory| !memory.has_room(self.memory_entries) && !self.is_broken();
         drop(self.moved.wait_while(self.memory(), full).unwrap_or_else(PoisonError::into_inner));
     }
 
@@ -183,13 +206,19 @@ impl Index {
         // if the system refuses, it is only slower.
         let _ = rustix::process::nice(LESS_URGENT);
         while self.wait_for_work() {
-            if let Err(error) = self.move_some().and_then(|()| self.remember_some()) {
+            if self.is_broken() {
+                if let Err(error) = self.rebuild(&IndexError::Unwritten) {
+                    tracing::warn!(%error, "the index can't be made again");
+                    self.given_up.store(true, Ordering::Release);
+                }
+            } else if let Err(error) = self.move_some().and_then(|()| self.remember_some()) {
                 tracing::warn!(%error, "the index can't be written and will be made again");
                 self.set_broken();
             }
         }
         let filled = self.memory().filled;
-        if let Some(Err(error)) = self.store().map(|store| store.set_watermark(filled)) {
+        let store = self.store().filter(|_| !self.is_broken());
+        if let Some(Err(error)) = store.map(|store| store.set_watermark(filled)) {
             tracing::warn!(%error, "the index can't be closed cleanly; the next start catches up");
         }
         std::mem::forget(guard);
@@ -211,8 +240,11 @@ impl Index {
     /// Waits until there is something to move or to remember; `false` when closed.
     fn wait_for_work(&self) -> bool {
         let idle = |memory: &mut Memory| {
-            let done = memory.goal <= memory.filled && !self.can_remember_more(memory);
-            !memory.closed && (done || self.broken.load(Ordering::Acquire))
+            let idle = match self.is_broken() {
+                true => self.given_up.load(Ordering::Acquire),
+                false => memory.goal <= memory.filled && !self.can_remember_more(memory),
+            };
+            !memory.closed && idle
         };
         let memory = self.moved.wait_while(self.memory(), idle).unwrap_or_else(PoisonError::into_inner);
         !memory.closed
@@ -225,7 +257,12 @@ impl Index {
             (memory.filled, memory.goal)
         };
         match self.store() {
-            Some(store) if filled < goal => self.step(&store, &mut watermark, filled, goal).map(drop),
+            Some(store) if filled < goal => {
+                let filled = self.step(&store, &mut watermark, filled, goal)?;
+                self.memory().filled = filled;
+                self.moved.notify_all();
+                Ok(())
+            }
             Some(_) => Ok(()),
             None => Err(IndexError::Unwritten),
         }
@@ -248,21 +285,19 @@ impl Index {
         };
         let start = end.saturating_sub(STEP_ENTRIES);
         let size = self.reader.signed_size();
-        let keys =
-            (start / BUNDLE_ENTRIES..end / BUNDLE_ENTRIES).map(|bundle| self.keys_of_bundle(bundle, size));
-        let keys = keys.collect::<Result<Vec<_>, _>>()?;
+        let bundles = start / BUNDLE_ENTRIES..end / BUNDLE_ENTRIES;
+        let rows = bundles.map(|bundle| self.rows_of_bundle(bundle, size)).collect::<Result<Vec<_>, _>>()?;
         let mut memory = self.memory();
         if memory.first == end {
-            for (key, index) in keys.iter().flatten() {
-                memory.recent.insert(key, *index);
-            }
+            memory.insert(rows.iter().flatten());
             memory.first = start;
         }
         Ok(())
     }
 
     fn look_up(&self, keys: &[Hash]) -> Result<Vec<Option<Known>>, IndexError> {
-        let Some(store) = self.store().filter(|_| !self.broken.load(Ordering::Acquire)) else {
+        let guard = self.store.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(store) = guard.as_ref().filter(|_| !self.is_broken()) else {
             return Err(IndexError::Unwritten);
         };
         // Whoever asks is the one who adds, so nothing is given up between these two.
@@ -309,105 +344,16 @@ impl Index {
         Ok(known.map(|(_, leaf_hash)| Known { index: place, leaf_hash }))
     }
 
-    fn open_and_fill(&self) -> Result<(), IndexError> {
-        let store = Store::open(&self.dir, self.identity)?;
-        let full = full_bundle_entries(self.reader.signed_size());
-        if let Some(filled) =
-            store.watermark()?.filter(|filled| *filled <= full && filled % BUNDLE_ENTRIES == 0)
-        {
-            return self.fill(&mut self.watermark(), store, filled);
-        }
-        // New, or of another log, or of a larger tree than this one.
-        drop(store);
-        store::delete(&self.dir)?;
-        self.fill(&mut self.watermark(), Store::open(&self.dir, self.identity)?, 0)
-    }
-
-    /// Deletes the database and fills a new one.
-    fn rebuild(&self, reason: &IndexError) -> Result<(), IndexError> {
-        tracing::warn!(%reason, "the index is made again from the entries");
-        // Held throughout, so that the index's thread has let go of the old database and waits for the new.
-        let mut watermark = self.watermark();
-        *self.store_slot() = None;
-        store::delete(&self.dir)?;
-        self.fill(&mut watermark, Store::open(&self.dir, self.identity)?, 0)?;
-        self.broken.store(false, Ordering::Release);
-        self.moved.notify_all();
-        Ok(())
-    }
-
-    /// Brings every key into the database or into memory, as many into memory as may be.
-    fn fill(&self, watermark: &mut u64, store: Store, filled: u64) -> Result<(), IndexError> {
-        let size = self.reader.signed_size();
-        *watermark = filled;
-        let goal =
-            full_bundle_entries(size).saturating_sub(self.memory_entries / BUNDLE_ENTRIES * BUNDLE_ENTRIES);
-        let mut filled = filled;
-        while filled < goal {
-            filled = self.step(&store, watermark, filled, goal)?;
-        }
-        let mut memory = Memory::from(filled, full_bundle_entries(size));
-        for bundle in filled / BUNDLE_ENTRIES..size.get().div_ceil(BUNDLE_ENTRIES) {
-            for (key, index) in self.keys_of_bundle(bundle, size)? {
-                memory.recent.insert(&key, index);
-            }
-        }
-        *self.memory() = memory;
-        *self.store_slot() = Some(Arc::new(store));
-        Ok(())
-    }
-
-    /// Moves the keys of some entries from `filled` on, none beyond `goal`, into the database; up to which
-    /// entry they are there now.
-    fn step(&self, store: &Store, watermark: &mut u64, filled: u64, goal: u64) -> Result<u64, IndexError> {
-        let size = self.reader.signed_size();
-        let end = goal.min(filled + STEP_ENTRIES);
-        let mut keys = Vec::new();
-        for bundle in filled / BUNDLE_ENTRIES..end / BUNDLE_ENTRIES {
-            keys.extend(self.keys_of_bundle(bundle, size)?);
-        }
-        keys.sort_unstable();
-        for batch in keys.chunks(MAX_BATCH_KEYS) {
-            store.insert(batch)?;
-        }
-        self.memory().filled = end;
-        self.moved.notify_all();
-        if end - *watermark >= SYNC_ENTRIES {
-            store.set_watermark(end)?;
-            *watermark = end;
-        }
-        Ok(end)
-    }
-
-    /// The keys of the entries of one bundle, full or partial, of the log of `size` entries.
-    fn keys_of_bundle(&self, bundle: u64, size: TreeSize) -> Result<Vec<(Hash, u64)>, IndexError> {
-        let Some(id) = BundleId::for_size(bundle, size) else {
-            return Ok(Vec::new());
-        };
-        let indices = id.first_entry()..;
-        match self.identity.kind {
-            LogKind::Raw => {
-                let tile = self.reader.tile(&id.leaf_tile())?.unwrap_or_default();
-                let (hashes, _) = tile.as_chunks::<{ Hash::LEN }>();
-                Ok(hashes.iter().copied().map(Hash::from_bytes).zip(indices).collect())
-            }
-            LogKind::Records => {
-                let bundle = self.reader.bundle(&id)?.unwrap_or_default();
-                let keys = entries::split(&bundle).zip(indices).map(|(entry, index)| {
-                    let entry = entry.map_err(BundleError::from)?;
-                    Ok((record_key(entry.bytes(), index)?, index))
-                });
-                keys.collect()
-            }
-        }
-    }
-
     fn store(&self) -> Option<Arc<Store>> {
-        self.store_slot().clone()
+        self.store.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn store_slot(&self) -> MutexGuard<'_, Option<Arc<Store>>> {
-        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    fn set_store(&self, store: Option<Arc<Store>>) {
+        *self.store.write().unwrap_or_else(PoisonError::into_inner) = store;
+    }
+
+    fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Acquire)
     }
 
     fn watermark(&self) -> MutexGuard<'_, u64> {

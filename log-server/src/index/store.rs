@@ -16,12 +16,13 @@ use indelible_proto::hash::Hash;
 use indelible_proto::wire::Reader;
 use rustix::fs::{FlockOperation, flock};
 
+use super::rows::{List, Row};
 use crate::journal::Identity;
 use crate::storage::{DiskError, Storage};
 
-/// Most keys in one batch. sled keeps more in memory the longer a batch is: with this and short segments
+/// Most rows in one batch. sled keeps more in memory the longer a batch is: with this and short segments
 /// 260 MB while a million keys are added, with batches of 1,000 and its own segments of 512 KiB 1,150 MB.
-pub(super) const MAX_BATCH_KEYS: usize = 100;
+pub(super) const MAX_BATCH_ROWS: usize = 100;
 /// Length of a segment of sled's file in bytes.
 const SEGMENT_BYTES: usize = 64 * 1024;
 /// What sled aims to keep in memory, in bytes.
@@ -30,9 +31,13 @@ const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 const CLOSING_WAIT: Duration = Duration::from_millis(10);
 const MAX_CLOSING_WAITS: u32 = 500;
 /// Changes whenever an older index could be read wrongly.
-const VERSION: u8 = 1;
-/// The key of what the database says about itself; every other key is 32 bytes long.
+const VERSION: u8 = 2;
+/// The key of what the database says about itself; every other key is 32 bytes long or longer.
 const STATUS_KEY: &[u8] = b"status";
+/// What stands before the keys of [`List::Leaf`] and [`List::Artifact`]. Those of [`List::Once`] are bare, 32
+/// bytes with the entry's index as the value, so that lengths tell the lists apart.
+const LEAF_MARK: u8 = b'l';
+const ARTIFACT_MARK: u8 = b'a';
 
 /// Why the database can't be used. It is deleted and made again.
 #[derive(Debug, thiserror::Error)]
@@ -100,20 +105,41 @@ impl Store {
         Ok(())
     }
 
-    /// Adds keys with the indices of their entries, at most [`MAX_BATCH_KEYS`].
-    pub(super) fn insert(&self, keys: &[(Hash, u64)]) -> Result<(), StoreError> {
+    /// Adds rows, at most [`MAX_BATCH_ROWS`].
+    pub(super) fn insert(&self, rows: &[Row]) -> Result<(), StoreError> {
         let mut batch = sled::Batch::default();
-        for (key, index) in keys {
-            batch.insert(key.as_bytes().as_slice(), index.to_be_bytes().as_slice());
+        for row in rows {
+            let index = row.index.to_be_bytes();
+            match row.list {
+                List::Once => batch.insert(row.key.as_bytes().as_slice(), index.as_slice()),
+                List::Leaf => batch.insert(marked(LEAF_MARK, &row.key), index.as_slice()),
+                List::Artifact => {
+                    batch.insert([&marked(ARTIFACT_MARK, &row.key), index.as_slice()].concat(), &[]);
+                }
+            }
         }
         guarded(|| self.db.apply_batch(batch))
     }
 
-    /// The index under a key. It is a hint until the entry there was looked at.
+    /// The index under a key that one entry has. It is a hint until the entry there was looked at.
     pub(super) fn get(&self, key: &Hash) -> Result<Option<u64>, StoreError> {
-        let value = guarded(|| self.db.get(key.as_bytes()))?;
-        let index = value.map(|value| <[u8; 8]>::try_from(&*value).map(u64::from_be_bytes));
-        index.transpose().map_err(|_| StoreError::Value)
+        index_of(guarded(|| self.db.get(key.as_bytes()))?)
+    }
+
+    /// The same by the leaf hash of a record.
+    pub(super) fn get_leaf(&self, key: &Hash) -> Result<Option<u64>, StoreError> {
+        index_of(guarded(|| self.db.get(marked(LEAF_MARK, key)))?)
+    }
+
+    /// The first indices from `from` on under the digest of an artifact, in order, at most `max` of them.
+    pub(super) fn artifact(&self, digest: &Hash, from: u64, max: usize) -> Result<Vec<u64>, StoreError> {
+        let mark = marked(ARTIFACT_MARK, digest);
+        let bounds = [from, u64::MAX].map(|index| [mark.as_slice(), &index.to_be_bytes()].concat());
+        let [first, last] = bounds;
+        let rows = guarded(|| self.db.range(first..=last).keys().take(max).collect::<Result<Vec<_>, _>>())?;
+        let index = |row: sled::IVec| row.get(mark.len()..).and_then(|index| index.try_into().ok());
+        let indices = rows.into_iter().map(|row| index(row).map(u64::from_be_bytes).ok_or(StoreError::Value));
+        indices.collect()
     }
 
     fn status_prefix(&self) -> Vec<u8> {
@@ -145,6 +171,15 @@ pub(super) fn delete(dir: &Path) -> Result<(), StoreError> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(sled::Error::Io(error).into()),
         _ => Ok(()),
     }
+}
+
+fn marked(mark: u8, key: &Hash) -> Vec<u8> {
+    [&[mark], key.as_bytes().as_slice()].concat()
+}
+
+fn index_of(value: Option<sled::IVec>) -> Result<Option<u64>, StoreError> {
+    let index = value.map(|value| <[u8; 8]>::try_from(&*value).map(u64::from_be_bytes));
+    index.transpose().map_err(|_| StoreError::Value)
 }
 
 fn guarded<T>(call: impl FnOnce() -> sled::Result<T>) -> Result<T, StoreError> {

@@ -1,10 +1,12 @@
 use indelible_proto::checkpoint::Origin;
 use indelible_proto::entry_bundle::Entry;
 use indelible_proto::hash::sha256;
+use indelible_proto::log_api::LookupKey;
 use indelible_proto::note::{KeyKind, KeyName};
 use indelible_proto::sign::{LogSigner, SecretKey};
 use tempfile::TempDir;
 
+use super::rows::{List, Row};
 use super::*;
 use crate::sequencer::{CoreSettings, Sequencer, Submission, System, create};
 
@@ -89,7 +91,7 @@ fn remembers_older_entries_until_all_are_in_memory() {
     index.remember_some().unwrap();
     assert_eq!(index.memory().first, 0);
     store::delete(&index.dir).unwrap();
-    *index.store_slot() = Some(Arc::new(Store::open(&index.dir.join("empty"), index.identity).unwrap()));
+    index.set_store(Some(Arc::new(Store::open(&index.dir.join("empty"), index.identity).unwrap())));
     assert_knows_everything(&index);
 }
 
@@ -148,4 +150,86 @@ fn an_index_of_a_larger_tree_is_not_used() {
     let index = open(&dir, &tree, 10_000);
     assert_eq!(index.memory().first, 0);
     assert_knows_everything(&index);
+}
+
+fn look_for(index: &Index, number: u64) -> Result<Vec<u64>, IndexError> {
+    let places = index.places(&LookupKey::Leaf(key(number)), LeafIndex::default(), 10)?;
+    assert_eq!(places.size.get(), ENTRIES);
+    Ok(places.found.iter().map(|(index, _)| index.get()).collect())
+}
+
+#[test]
+fn an_entry_is_looked_up_wherever_its_key_is() {
+    let (dir, tree) = log();
+    for memory_entries in [512, 10_000] {
+        let _ = std::fs::remove_dir_all(dir.path().join("own-index"));
+        let index = open(&dir, &tree, memory_entries);
+        for number in [0, 255, 256, 1300, ENTRIES - 1] {
+            assert_eq!(look_for(&index, number).unwrap(), [number]);
+        }
+        assert!(look_for(&index, ENTRIES).unwrap().is_empty());
+    }
+}
+
+/// Rows S9: an index whose rows were edited gives no wrong answer, and is made again while nobody adds.
+#[test]
+fn an_edited_row_is_no_answer_and_the_index_is_made_again_by_itself() {
+    let (dir, tree) = log();
+    for (number, wrong) in [(7, 8), (9, ENTRIES), (1950, u64::MAX)] {
+        let index = Arc::new(open(&dir, &tree, 512));
+        let row = Row { list: List::Once, key: key(number), index: wrong };
+        index.store().unwrap().insert(&[row]).unwrap();
+        // A look-up of the newest asks memory and the database.
+        let error = look_for(&index, number).unwrap_err();
+        assert!(matches!(error, IndexError::Wrong { index } if index == wrong), "{error:?}");
+        assert!(
+            look_for(&index, 1).unwrap_err().is_of_database(),
+            "nothing is trusted until it is made again"
+        );
+        let mover = std::thread::spawn({
+            let index = Arc::clone(&index);
+            move || index.keep_moving()
+        });
+        drop(index.moved.wait_while(index.memory(), |_| index.is_broken()).unwrap());
+        assert_eq!(look_for(&index, number).unwrap(), [number]);
+        assert_knows_everything(&index);
+        index.close();
+        mover.join().unwrap();
+    }
+}
+
+#[test]
+fn who_adds_makes_a_broken_index_again_and_nobody_does_it_twice() {
+    let (dir, tree) = log();
+    let index = open(&dir, &tree, 512);
+    let broken = Row { list: List::Once, key: key(7), index: 8 };
+    index.store().unwrap().insert(&[broken]).unwrap();
+    assert_knows_everything(&index);
+    let store = index.store().unwrap();
+    index.rebuild(&IndexError::Unwritten).unwrap();
+    assert!(Arc::ptr_eq(&store, &index.store().unwrap()), "it was not broken any more");
+}
+
+#[test]
+fn what_is_added_while_it_is_made_again_is_known_after() {
+    let (dir, tree) = log();
+    let index = open(&dir, &tree, 10_000);
+    index.set_broken();
+    index.close();
+    index.rebuild(&IndexError::Unwritten).unwrap();
+    assert!(index.memory().closed, "a stop is not forgotten");
+    // The same keys again, as from one who adds what the tree already shows.
+    let again: Vec<_> =
+        (1990..ENTRIES).map(|number| (key(number), LeafIndex::new(number).unwrap())).collect();
+    index.add(&again, tree.signed_size());
+    assert_knows_everything(&index);
+}
+
+#[test]
+fn one_step_moves_no_more_rows_than_its_limit_and_the_bundle_it_is_in() {
+    let (dir, tree) = log();
+    let index = open(&dir, &tree, 10_000);
+    let store = Store::open(&dir.path().join("steps"), index.identity).unwrap();
+    let end = index.step(&store, &mut 0, 0, 1536).unwrap();
+    assert_eq!(end, 1536, "a raw log has one row an entry");
 }

@@ -107,6 +107,7 @@ struct Shared {
     signed: watch::Receiver<Arc<SignedHead>>,
     tree: Arc<TreeReader>,
     channels: Arc<RwLock<Channels>>,
+    index: Arc<Index>,
     failure: OnceLock<SequencerError>,
     failed: watch::Sender<bool>,
 }
@@ -150,6 +151,7 @@ impl Sequencer {
             signed: signed_receiver,
             tree: Arc::clone(&reader),
             channels: Arc::clone(&integrated.channels),
+            index: Arc::clone(&index),
             failure: OnceLock::new(),
             failed: watch::Sender::new(false),
             settings,
@@ -264,6 +266,11 @@ impl SequencerHandle {
     fn head(&self, name: &ChannelName) -> Option<Arc<ChannelState>> {
         let channels = self.0.channels.read().unwrap_or_else(PoisonError::into_inner);
         channels.get(name).cloned()
+    }
+
+    /// The index, for looking entries up.
+    pub(crate) fn index(&self) -> Arc<Index> {
+        Arc::clone(&self.0.index)
     }
 
     /// Whether nothing is taken any more, because of a stop or a failure.

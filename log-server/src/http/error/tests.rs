@@ -18,6 +18,7 @@ fn table() -> Vec<(Problem, u16, &'static str)> {
         (Problem::Method, 405, "method-not-allowed"),
         (Problem::TilePath(TileError::Path), 400, "tile-path"),
         (Problem::ChannelPath(AnswerError::Field { field: "path" }), 400, "answer-field"),
+        (Problem::LookupPath(AnswerError::Field { field: "path" }), 400, "answer-field"),
         // tlog-tiles: only tiles that a checkpoint demands are served.
         (Problem::BeyondTree { size: TreeSize::ZERO }, 404, "beyond-tree"),
         (Problem::UnknownChannel(ChannelName::parse("a.example/b").unwrap()), 404, "channel-unknown"),
@@ -47,6 +48,8 @@ fn table() -> Vec<(Problem, u16, &'static str)> {
         (Problem::Backlog { unpublished: 5, max: 5 }, 503, "unpublished-backlog"),
         (Problem::Stopping, 503, "stopping"),
         (Problem::OutcomeUnknown, 503, "outcome-unknown"),
+        (Problem::IndexRebuilt, 503, "index-rebuilt"),
+        (Problem::Index(IndexError::Read(unreadable())), 500, "storage-unreadable"),
         (Problem::Read(unreadable()), 500, "storage-unreadable"),
         (Problem::SelfCheck(ProofError::ExtraEmpty), 500, "self-check-failed"),
     ]
@@ -73,6 +76,9 @@ fn kind(problem: &Problem) -> usize {
         Problem::OutcomeUnknown => 15,
         Problem::Read(_) => 16,
         Problem::SelfCheck(_) => 17,
+        Problem::LookupPath(_) => 18,
+        Problem::IndexRebuilt => 19,
+        Problem::Index(_) => 20,
     }
 }
 
@@ -84,7 +90,7 @@ async fn body(response: Response) -> Vec<u8> {
 fn the_table_has_every_kind_of_problem() {
     let kinds: std::collections::BTreeSet<usize> =
         table().iter().map(|(problem, ..)| kind(problem)).collect();
-    assert!(kinds.into_iter().eq(0..18));
+    assert!(kinds.into_iter().eq(0..21));
 }
 
 #[tokio::test]

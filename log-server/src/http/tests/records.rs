@@ -34,7 +34,7 @@ fn common(seq: u64, prev: Option<RecordId>, keys: Option<RecordId>) -> Common {
 }
 
 /// Opens the channel for keys 2 and 3, of which one is enough.
-fn genesis() -> SignedRecord {
+pub(super) fn genesis() -> SignedRecord {
     let signers = [signer(2), signer(3)];
     let body = ChannelBody {
         owner: Owner { name: "Vendor Example AG".into(), uri: "https://vendor.example".into() },
@@ -51,7 +51,7 @@ fn genesis() -> SignedRecord {
 }
 
 /// The release after `prev`, signed by these keys.
-fn release(seq: u64, prev: &SignedRecord, seeds: &[u8]) -> SignedRecord {
+pub(super) fn release(seq: u64, prev: &SignedRecord, seeds: &[u8]) -> SignedRecord {
     let expires = Some(seconds(1_786_000_000));
     let common = common(seq, Some(prev.record_id()), Some(genesis().record_id()));
     let body =

@@ -1,0 +1,153 @@
+//! Filling the database and memory from tiles and bundles, at start and after damage.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use indelible_proto::entry_bundle::BundleError;
+use indelible_proto::hash::Hash;
+use indelible_proto::size::TreeSize;
+use indelible_proto::tile::BundleId;
+
+use super::memory::Memory;
+use super::progress::Progress;
+use super::rows::{List, Row, rows_of_record};
+use super::store::{self, MAX_BATCH_ROWS, Store};
+use super::{Index, IndexError, STEP_ENTRIES};
+use crate::kind::LogKind;
+use crate::storage::entries;
+use crate::storage::tiles::{BUNDLE_ENTRIES, full_bundle_entries};
+
+/// At this many rows a step ends with the bundle it is in: records may name 256 digests each, and what is
+/// moved in one go is held in memory. 10 MB, and 3 MB for the last bundle at most.
+const STEP_ROWS: usize = 3 << 16;
+/// After how many entries the database is synced while it catches up.
+const SYNC_ENTRIES: u64 = STEP_ENTRIES;
+
+impl Index {
+    pub(super) fn open_and_fill(&self) -> Result<(), IndexError> {
+        let store = Store::open(&self.dir, self.identity)?;
+        let full = full_bundle_entries(self.reader.signed_size());
+        if let Some(filled) =
+            store.watermark()?.filter(|filled| *filled <= full && filled % BUNDLE_ENTRIES == 0)
+        {
+            return self.fill(&mut self.watermark(), store, filled);
+        }
+        // New, or of another log, or of a larger tree than this one.
+        drop(store);
+        store::delete(&self.dir)?;
+        self.fill(&mut self.watermark(), Store::open(&self.dir, self.identity)?, 0)
+    }
+
+    /// Deletes the database that was found broken and fills a new one, unless somebody else has just done it.
+    pub(super) fn rebuild(&self, reason: &IndexError) -> Result<(), IndexError> {
+        // Held throughout, so that nobody fills the old database and two do not make a new one.
+        let mut watermark = self.watermark();
+        if !self.is_broken() {
+            return Ok(());
+        }
+        tracing::warn!(%reason, "the index is made again from the entries");
+        // Waits for those who still look something up.
+        self.set_store(None);
+        store::delete(&self.dir)?;
+        self.fill(&mut watermark, Store::open(&self.dir, self.identity)?, 0)?;
+        self.given_up.store(false, Ordering::Release);
+        self.broken.store(false, Ordering::Release);
+        self.moved.notify_all();
+        Ok(())
+    }
+
+    /// Brings every key into the database or into memory, as many into memory as may be. Entries may be added
+    /// meanwhile.
+    fn fill(&self, watermark: &mut u64, store: Store, filled: u64) -> Result<(), IndexError> {
+        let size = self.reader.signed_size();
+        *watermark = filled;
+        let goal =
+            full_bundle_entries(size).saturating_sub(self.memory_entries / BUNDLE_ENTRIES * BUNDLE_ENTRIES);
+        let progress = Progress::of(filled, size.get());
+        let mut filled = filled;
+        while filled < goal {
+            filled = self.step(&store, watermark, filled, goal)?;
+            progress.reached(filled);
+        }
+        let mut memory = Memory::from(filled, full_bundle_entries(size));
+        self.remember(&mut memory, filled, size, &progress)?;
+        let mut current = self.memory();
+        // What was added since is not in the new memory; what is being added waits for the lock, or is in the
+        // tree already and comes once more, which does no harm.
+        let grown = self.reader.signed_size();
+        self.remember(&mut memory, size.get(), grown, &progress)?;
+        memory.goal = full_bundle_entries(grown);
+        memory.closed = current.closed;
+        *current = memory;
+        drop(current);
+        self.set_store(Some(Arc::new(store)));
+        Ok(())
+    }
+
+    /// Puts the entries from `first` on, of the log of `size` entries, into memory.
+    fn remember(
+        &self,
+        memory: &mut Memory,
+        first: u64,
+        size: TreeSize,
+        progress: &Progress,
+    ) -> Result<(), IndexError> {
+        for bundle in first / BUNDLE_ENTRIES..size.get().div_ceil(BUNDLE_ENTRIES) {
+            let rows = self.rows_of_bundle(bundle, size)?;
+            memory.insert(rows.iter().filter(|row| row.index >= first));
+            progress.reached(size.get().min((bundle + 1) * BUNDLE_ENTRIES));
+        }
+        Ok(())
+    }
+
+    /// Moves the rows of some entries from `filled` on, none beyond `goal`, into the database; up to which
+    /// entry they are there now.
+    pub(super) fn step(
+        &self,
+        store: &Store,
+        watermark: &mut u64,
+        filled: u64,
+        goal: u64,
+    ) -> Result<u64, IndexError> {
+        let size = self.reader.signed_size();
+        let last = goal.min(filled + STEP_ENTRIES);
+        let (mut end, mut rows) = (filled, Vec::new());
+        while end < last && rows.len() < STEP_ROWS {
+            rows.extend(self.rows_of_bundle(end / BUNDLE_ENTRIES, size)?);
+            end += BUNDLE_ENTRIES;
+        }
+        rows.sort_unstable();
+        for batch in rows.chunks(MAX_BATCH_ROWS) {
+            store.insert(batch)?;
+        }
+        if end - *watermark >= SYNC_ENTRIES {
+            store.set_watermark(end)?;
+            *watermark = end;
+        }
+        Ok(end)
+    }
+
+    /// The rows of the entries of one bundle, full or partial, of the log of `size` entries.
+    pub(super) fn rows_of_bundle(&self, bundle: u64, size: TreeSize) -> Result<Vec<Row>, IndexError> {
+        let Some(id) = BundleId::for_size(bundle, size) else {
+            return Ok(Vec::new());
+        };
+        let indices = id.first_entry()..;
+        match self.identity.kind {
+            LogKind::Raw => {
+                let tile = self.reader.tile(&id.leaf_tile())?.unwrap_or_default();
+                let (hashes, _) = tile.as_chunks::<{ Hash::LEN }>();
+                let keys = hashes.iter().copied().map(Hash::from_bytes).zip(indices);
+                Ok(keys.map(|(key, index)| Row { list: List::Once, key, index }).collect())
+            }
+            LogKind::Records => {
+                let bundle = self.reader.bundle(&id)?.unwrap_or_default();
+                let mut rows = Vec::new();
+                for (entry, index) in entries::split(&bundle).zip(indices) {
+                    rows.extend(rows_of_record(entry.map_err(BundleError::from)?.bytes(), index)?);
+                }
+                Ok(rows)
+            }
+        }
+    }
+}

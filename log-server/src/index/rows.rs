@@ -1,0 +1,71 @@
+//! What the entries are found by: the rows of the index, and which of them an entry has.
+//!
+//! Every entry has one row that keeps it from being logged twice: its record id in a log of records, its leaf
+//! hash in a raw log. A record has more: its leaf hash, and each digest of the artifacts it names. A record
+//! that opens or changes a channel names no artifact.
+
+use indelible_proto::hash::{Hash, leaf_hash};
+use indelible_proto::log_api::LookupKey;
+use indelible_proto::record::{Predicate, SignedRecord};
+
+use super::IndexError;
+use crate::kind::LogKind;
+
+/// In which list of the index a row is. The order is the one rows are written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum List {
+    /// The keys that keep entries from being logged twice.
+    Once,
+    /// The leaf hashes of records.
+    Leaf,
+    /// The digests of artifacts; several entries may have one.
+    Artifact,
+}
+
+/// One entry under one of its keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Row {
+    pub(super) list: List,
+    pub(super) key: Hash,
+    pub(super) index: u64,
+}
+
+/// The list that has what is looked up.
+pub(super) fn list_of(wanted: &LookupKey, kind: LogKind) -> List {
+    match (wanted, kind) {
+        (LookupKey::Leaf(_), LogKind::Raw) | (LookupKey::Record(_), _) => List::Once,
+        (LookupKey::Leaf(_), LogKind::Records) => List::Leaf,
+        (LookupKey::Artifact(_), _) => List::Artifact,
+    }
+}
+
+/// Whether this record is what was looked up: its bytes decide, not the index.
+pub(super) fn has(record: &SignedRecord, leaf: &Hash, wanted: &LookupKey) -> bool {
+    match wanted {
+        LookupKey::Leaf(hash) => hash == leaf,
+        LookupKey::Record(id) => *id == record.record_id(),
+        LookupKey::Artifact(digest) => artifacts(record).any(|artifact| artifact == *digest),
+    }
+}
+
+/// The rows of the record at `index`.
+pub(super) fn rows_of_record(entry: &[u8], index: u64) -> Result<Vec<Row>, IndexError> {
+    let record = SignedRecord::parse(entry).map_err(|source| IndexError::Record { index, source })?;
+    let row = |list, key| Row { list, key, index };
+    let own = [row(List::Once, *record.record_id().hash()), row(List::Leaf, leaf_hash(entry))];
+    let mut rows: Vec<Row> = own.into();
+    rows.extend(artifacts(&record).map(|digest| row(List::Artifact, digest)));
+    rows.sort_unstable();
+    rows.dedup();
+    Ok(rows)
+}
+
+/// The digests of the artifacts a record names.
+fn artifacts(record: &SignedRecord) -> impl Iterator<Item = Hash> + '_ {
+    let statement = record.statement();
+    let subjects = match statement.predicate {
+        Predicate::Channel(..) => &[][..],
+        _ => &statement.subject,
+    };
+    subjects.iter().flat_map(|subject| [subject.sha256, subject.dir_hash1]).flatten()
+}
