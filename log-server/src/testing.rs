@@ -19,6 +19,7 @@ use tokio::sync::watch;
 
 use crate::sequencer::SignedHead;
 use crate::storage::Storage;
+use crate::storage::entries::PartialBundle;
 use crate::storage::tiles::TileFiles;
 use crate::tree_reader::{Edge, TreeReader};
 
@@ -86,7 +87,7 @@ pub(crate) struct TestLog {
 impl TestLog {
     pub(crate) fn new() -> Self {
         let edge = RightEdge::new();
-        let shown = Edge { tiles: edge.clone(), bundle: Vec::new() };
+        let shown = Edge { tiles: edge.clone(), bundle: PartialBundle::default() };
         let files = TileFiles::new(Storage::real(), Path::new("/nonexistent"));
         let tree = Arc::new(TreeReader::new(files, shown, 0));
         let signed = watch::Sender::new(Arc::new(signed(edge.head())));
@@ -105,7 +106,7 @@ impl TestLog {
         for byte in entries {
             self.edge.append(leaf_hash(&[*byte])).unwrap();
         }
-        self.tree.show(Edge { tiles: self.edge.clone(), bundle: Vec::new() });
+        self.tree.show(Edge { tiles: self.edge.clone(), bundle: PartialBundle::default() });
         self.signed.send_replace(Arc::new(signed(self.edge.head())));
     }
 

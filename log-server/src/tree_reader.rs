@@ -1,8 +1,8 @@
 //! Reading the tree: tiles, bundles, entries and proofs, up to the newest signed and persisted size.
 //!
-//! Full tiles and bundles come from files, those at the right edge from memory; an older partial one is the
-//! beginning of what replaced it. So whatever was served once is served again with the same bytes. Every
-//! method may block on the disk; none waits for the sequencer.
+//! Full tiles and bundles come from files, those at the right edge and those that wait to be written from
+//! memory; an older partial one is the beginning of what replaced it. So whatever was served once is served
+//! again with the same bytes. Every method may block on the disk; none waits for the sequencer.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -17,7 +17,8 @@ use indelible_proto::tree::{
     InclusionProof, NodeId, RootPlan, TreeHead,
 };
 
-use crate::storage::entries::{self, EncodedEntry};
+use crate::storage::DiskError;
+use crate::storage::entries::{self, PartialBundle};
 pub use crate::storage::tiles::StoredError;
 use crate::storage::tiles::TileFiles;
 
@@ -76,8 +77,38 @@ impl ReadError {
 pub(crate) struct Edge {
     /// The partial tiles.
     pub(crate) tiles: RightEdge,
-    /// The entries of the partial bundle; fewer than 256.
-    pub(crate) bundle: Vec<EncodedEntry>,
+    /// The partial bundle.
+    pub(crate) bundle: PartialBundle,
+}
+
+/// Tiles and bundles that have just become full, as they are stored.
+#[derive(Debug, Default)]
+pub(crate) struct FullParts {
+    pub(crate) tiles: Vec<(TileId, Bytes)>,
+    pub(crate) bundles: Vec<(BundleId, Bytes)>,
+}
+
+impl FullParts {
+    /// Writes them into their files.
+    pub(crate) fn write(&self, files: &TileFiles) -> Result<(), DiskError> {
+        for (id, entries) in &self.bundles {
+            files.put_bundle(*id, entries)?;
+        }
+        for (id, tile) in &self.tiles {
+            files.put_tile(*id, tile)?;
+        }
+        Ok(())
+    }
+
+    /// How many bytes they have.
+    pub(crate) fn bytes(&self) -> usize {
+        self.resources().map(|(_, bytes)| bytes.len()).sum()
+    }
+
+    fn resources(&self) -> impl Iterator<Item = (Resource, &Bytes)> {
+        let bundles = self.bundles.iter().map(|(id, bytes)| (Resource::Bundle(*id), bytes));
+        bundles.chain(self.tiles.iter().map(|(id, bytes)| (Resource::Tile(*id), bytes)))
+    }
 }
 
 /// Reads one log's tree. Shared by everything that serves or proves.
@@ -85,6 +116,8 @@ pub(crate) struct Edge {
 pub struct TreeReader {
     files: TileFiles,
     edge: RwLock<Arc<Edge>>,
+    /// Full ones that may not be in their files yet.
+    unwritten: RwLock<HashMap<Resource, Bytes>>,
     cache: Mutex<Cache>,
 }
 
@@ -93,12 +126,27 @@ impl TreeReader {
         Self {
             files,
             edge: RwLock::new(Arc::new(edge)),
+            unwritten: RwLock::default(),
             cache: Mutex::new(Cache { max_bytes: cache_bytes, ..Cache::default() }),
         }
     }
 
-    /// Shows the tree with this edge from now on. Its full tiles and bundles are in their files, and its head
-    /// is signed and persisted.
+    /// Keeps these in memory until they are [released](Self::release), because their files are written later.
+    pub(crate) fn hold(&self, parts: &FullParts) {
+        let held = parts.resources().map(|(resource, bytes)| (resource, bytes.clone()));
+        self.unwritten.write().unwrap_or_else(PoisonError::into_inner).extend(held);
+    }
+
+    /// Reads these from their files from now on: they are written.
+    pub(crate) fn release(&self, parts: &FullParts) {
+        let mut unwritten = self.unwritten.write().unwrap_or_else(PoisonError::into_inner);
+        for (resource, _) in parts.resources() {
+            unwritten.remove(&resource);
+        }
+    }
+
+    /// Shows the tree with this edge from now on. Its full tiles and bundles are in their files or
+    /// [held](Self::hold), and its head is signed and persisted.
     pub(crate) fn show(&self, edge: Edge) {
         *self.edge.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(edge);
     }
@@ -139,8 +187,8 @@ impl TreeReader {
             let bundle = self.full_bundle(id.full())?;
             return Ok(entries::end_of(&bundle, width).map(|end| bundle.slice(..end)));
         }
-        let encoded: Vec<&[u8]> = edge.bundle.iter().take(width).map(EncodedEntry::encoded).collect();
-        Ok(Some(Bytes::from(encoded.concat())))
+        let bundle = edge.bundle.encoded();
+        Ok(entries::end_of(&bundle, width).map(|end| bundle.slice(..end)))
     }
 
     /// The entry at an index; `None` if the log has none there.
@@ -153,8 +201,8 @@ impl TreeReader {
             return Ok(None);
         };
         if !id.width().is_full() {
-            let entry = edge.bundle.get(position).map(|entry| Entry::new(entry.bytes().to_vec()));
-            return Ok(entry.transpose()?);
+            let entry = edge.bundle.entry(position).map_err(BundleError::from)?;
+            return Ok(entry.map(|entry| Entry::new(entry.bytes().to_vec())).transpose()?);
         }
         let bundle = self.full_bundle(id)?;
         let entry = entries::split(&bundle).nth(position).transpose().map_err(BundleError::from)?;
@@ -236,7 +284,8 @@ impl TreeReader {
         resource: Resource,
         read: impl FnOnce() -> Result<Bytes, StoredError>,
     ) -> Result<Bytes, StoredError> {
-        if let Some(bytes) = self.cache().get(resource) {
+        let unwritten = self.unwritten.read().unwrap_or_else(PoisonError::into_inner).get(&resource).cloned();
+        if let Some(bytes) = unwritten.or_else(|| self.cache().get(resource)) {
             return Ok(bytes);
         }
         let bytes = read()?;

@@ -2,7 +2,8 @@
 //!
 //! 1. the new head is signed
 //! 2. entries and signed checkpoint are appended to the journal, one write and one sync: now **sequenced**
-//! 3. full tiles and bundles are written, channels move: now **integrated** (recovery does the same)
+//! 3. the tree's edge and the channels move (recovery does the same); full tiles and bundles are kept in
+//!    memory and handed to the [writer](super::writer), which puts them into their files
 //! 4. readers see the new tree, the index takes the keys, whoever waits sees the signed head
 //!
 //! After an error in any of these nothing more is done with the log in this process.
@@ -24,37 +25,30 @@ use super::queue::{Outcome, Request};
 use super::settings::Tuning;
 use super::state::{Channels, Step};
 use super::sync::SyncPasses;
+use super::writer::Writer;
 use crate::index::Index;
 use crate::journal::{Batch, Journal, Payload};
-use crate::storage::DiskError;
 use crate::storage::heads::Heads;
-use crate::storage::tiles::{BUNDLE_ENTRIES, TileFiles, full_bundle_entries};
-use crate::tree_reader::{Edge, TreeReader};
+use crate::storage::tiles::{BUNDLE_ENTRIES, full_bundle_entries};
+use crate::tree_reader::{Edge, FullParts, TreeReader};
 
 /// At this many times [`Tuning::sync_bytes`] in the journal, sequencing waits for the sync pass.
 const MAX_SYNC_LAG: u64 = 4;
 
-/// The tree and the channels, and where the full parts of the tree go.
+/// The tree and the channels.
 #[derive(Debug)]
 pub(super) struct Integrated {
-    pub(super) files: TileFiles,
     pub(super) edge: Edge,
     pub(super) channels: Arc<RwLock<Channels>>,
 }
 
 impl Integrated {
-    /// Applies a step whose entries are in the journal.
-    pub(super) fn apply(&mut self, step: Step) -> Result<(), DiskError> {
-        for (id, entries) in &step.bundles {
-            self.files.put_bundle(*id, entries)?;
-        }
-        for (id, tile) in &step.tiles {
-            self.files.put_tile(*id, tile)?;
-        }
+    /// Applies a step whose entries are in the journal. What it made full remains to be written.
+    pub(super) fn apply(&mut self, step: Step) -> FullParts {
         let size = step.edge.tiles.size();
         self.channels.write().unwrap_or_else(PoisonError::into_inner).apply(step.moves, size);
         self.edge = step.edge;
-        Ok(())
+        step.full
     }
 }
 
@@ -69,6 +63,7 @@ pub(super) struct Log {
     pub(super) reader: Arc<TreeReader>,
     pub(super) index: Arc<Index>,
     pub(super) signed: watch::Sender<Arc<SignedHead>>,
+    pub(super) writer: Arc<Writer>,
     pub(super) passes: SyncPasses,
     /// Up to which entry tiles and bundles are durable, or will be when the running pass is done.
     pub(super) synced: TreeSize,
@@ -125,7 +120,8 @@ impl Log {
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
         self.journal.append(&[Payload::Batch(Batch { first, head, entries }), Payload::Checkpoint(note)])?;
-        self.integrated.apply(step)?;
+        let full = self.integrated.apply(step);
+        self.writer.put(full)?;
         self.reader.show(self.integrated.edge.clone());
         self.index.add(&keys, head.size);
         self.signed.send_replace(Arc::new(signed));
@@ -161,7 +157,7 @@ impl Log {
         let heads = self.snapshot()?;
         self.synced = heads.integrated.size;
         self.unsynced_bytes = 0;
-        self.passes.begin(heads)
+        self.passes.begin(heads, self.writer.put_so_far())
     }
 
     fn snapshot(&self) -> Result<Heads, SequencerError> {

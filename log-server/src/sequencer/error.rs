@@ -277,6 +277,9 @@ pub enum SequencerError {
     /// A tile, a bundle or the snapshot could not be written, or not be synced.
     #[error(transparent)]
     Disk(#[from] DiskError),
+    /// Tiles and bundles are not written any more, because of a failure before.
+    #[error("tiles and bundles are not written any more")]
+    Unwritten,
     /// The stored tree could not be read.
     #[error(transparent)]
     Tree(#[from] ReadError),
@@ -297,6 +300,7 @@ impl SequencerError {
         match self {
             Self::Journal(error) => error.code(),
             Self::Disk(error) => error.code(),
+            Self::Unwritten => "unwritten",
             Self::Tree(error) => error.code(),
             Self::Index(error) => error.code(),
             Self::Sign(error) => error.code(),

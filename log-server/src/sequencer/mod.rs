@@ -17,6 +17,7 @@ mod recover;
 mod settings;
 mod state;
 mod sync;
+mod writer;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -45,6 +46,7 @@ use queue::{Candidate, Queue, Request};
 use recover::{JOURNAL_DIR, Recovered, identity, recover};
 use state::Channels;
 use sync::SyncPasses;
+use writer::{MAX_UNWRITTEN_BYTES, Writer};
 
 /// Name of the index's directory in the data directory.
 const INDEX_DIR: &str = "index";
@@ -145,7 +147,10 @@ impl Sequencer {
         let index = Arc::new(Index::open(&index_dir, identity, Arc::clone(&reader), memory)?);
         let (signed, signed_receiver) = watch::channel(Arc::new(signed));
         let no_thread = |source| DiskError { action: "start a thread for", path: dir.clone(), source };
-        let passes = SyncPasses::start(storage, dir.clone(), whole_disk, identity).map_err(no_thread)?;
+        let files = TileFiles::new(storage.clone(), &dir);
+        let writer = Arc::new(Writer::new(files, Arc::clone(&reader), MAX_UNWRITTEN_BYTES));
+        let passes = SyncPasses::start(Arc::clone(&writer), storage, dir.clone(), whole_disk, identity)
+            .map_err(no_thread)?;
         let shared = Arc::new(Shared {
             queue: Queue::new(settings.queue_entries, settings.queue_bytes),
             signed: signed_receiver,
@@ -165,6 +170,7 @@ impl Sequencer {
             reader,
             index,
             signed,
+            writer,
             passes,
             synced,
             unsynced_bytes: 0,
@@ -282,19 +288,30 @@ impl SequencerHandle {
 /// The sequencer's thread.
 fn run(mut log: Log, shared: &Shared, lock: Box<dyn Lock>) {
     let guard = FailOnPanic(shared);
-    let index = &Arc::clone(&log.index);
+    let (index, writer) = (&Arc::clone(&log.index), &Arc::clone(&log.writer));
     let outcome = thread::scope(|scope| {
         let keep_moving = || {
             let guard = FailOnPanic(shared);
             index.keep_moving();
             std::mem::forget(guard);
         };
-        let spawned = thread::Builder::new().name("index".to_owned()).spawn_scoped(scope, keep_moving);
-        if spawned.is_err() {
+        let keep_writing = || {
+            // Dropped last: the cause is known before anyone is told that nothing is written any more.
+            let _closed = CloseOnDrop(|| writer.close());
+            let guard = FailOnPanic(shared);
+            if let Err(error) = writer.keep_writing() {
+                shared.fail(error.into());
+            }
+            std::mem::forget(guard);
+        };
+        // Dropped at the end of the scope, however it ends: the threads must end, too.
+        let _closed = (CloseOnDrop(|| index.close()), CloseOnDrop(|| writer.close()));
+        let start = |name: &str| thread::Builder::new().name(name.to_owned());
+        if start("index").spawn_scoped(scope, keep_moving).is_err()
+            || start("log-files").spawn_scoped(scope, keep_writing).is_err()
+        {
             return Err(SequencerError::Panicked);
         }
-        // Dropped at the end of the scope, however it ends: the thread above must end, too.
-        let _closed = CloseOnDrop(index);
         sequence_until_closed(&mut log, shared)
     });
     if let Err(error) = outcome {
@@ -322,12 +339,12 @@ impl Shared {
     }
 }
 
-/// Ends the index's thread.
-struct CloseOnDrop<'a>(&'a Index);
+/// Ends a thread.
+struct CloseOnDrop<F: FnMut()>(F);
 
-impl Drop for CloseOnDrop<'_> {
+impl<F: FnMut()> Drop for CloseOnDrop<F> {
     fn drop(&mut self) {
-        self.0.close();
+        (self.0)();
     }
 }
 

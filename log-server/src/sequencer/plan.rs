@@ -149,12 +149,12 @@ fn assemble(
     let encoded = encoder.finish();
     let keys = (0..).zip(&new).map(|(position, (candidate, _))| (candidate.key, index_of(first, position)));
     let keys = keys.collect();
-    let entries = entries::split(&encoded).zip(new).map(|(entry, (candidate, channel))| NewEntry {
+    let entries = new.into_iter().map(|(candidate, channel)| NewEntry {
         leaf_hash: candidate.leaf_hash,
-        encoded: entry.expect("invariant: encoded right above"),
+        encoded_bytes: entries::encoded_len(candidate.entry.as_bytes().len()),
         channel,
     });
-    let step = Step::grow(edge, entries)?;
+    let step = Step::grow(edge, &encoded, entries)?;
     Ok(PlannedBatch { first, head: step.head(), entries: encoded, keys, step })
 }
 

@@ -22,7 +22,7 @@ use super::settings::{CoreSettings, Tuning};
 use super::state::{Channels, NewEntry, Step};
 use crate::journal::{Batch, Identity, Journal, Payload};
 use crate::kind::LogKind;
-use crate::storage::entries::{self, EncodedEntry};
+use crate::storage::entries::{self, EncodedEntry, PartialBundle};
 use crate::storage::heads::Heads;
 use crate::storage::tiles::{BUNDLE_ENTRIES, TileFiles};
 use crate::tree_reader::{Edge, ReadError, TreeReader};
@@ -61,7 +61,8 @@ pub(super) fn recover(settings: &CoreSettings, tuning: &Tuning) -> Result<Recove
         return Err(Refusal::JournalBehind { known: heads.signed.size, stored: journal.size() }.into());
     }
     let usable = heads.as_ref().filter(|heads| journal.first().get() <= heads.integrated.size.get());
-    let mut replay = Replay::start(TileFiles::new(storage.clone(), dir), settings.kind, &journal, usable)?;
+    let files = TileFiles::new(storage.clone(), dir);
+    let mut replay = Replay::start(files.clone(), settings.kind, &journal, usable)?;
     let synced = replay.integrated.edge.tiles.size();
     journal.replay(|append| replay.append(append))?;
     let (integrated, note) = replay.finish();
@@ -73,7 +74,7 @@ pub(super) fn recover(settings: &CoreSettings, tuning: &Tuning) -> Result<Recove
         let (size, got, expected) = (head.size, head.root, expected.root);
         return Err(Refusal::RootDiffers { size, got, expected }.into());
     }
-    let reader = TreeReader::new(integrated.files.clone(), integrated.edge.clone(), tuning.cache_bytes);
+    let reader = TreeReader::new(files, integrated.edge.clone(), tuning.cache_bytes);
     if let Some(heads) = heads {
         check_signed_before(&reader, &heads)?;
     }
@@ -120,6 +121,7 @@ fn check_published(reader: &TreeReader, settings: &CoreSettings) -> Result<(), O
 /// The journal being replayed.
 struct Replay {
     kind: LogKind,
+    files: TileFiles,
     integrated: Integrated,
     /// The last checkpoint so far.
     note: Option<Bytes>,
@@ -142,7 +144,7 @@ impl Replay {
         if journal.first().get() > size.get() || journal.size() < size {
             return Err(OpenError::Gap { integrated: size, first: journal.first() });
         }
-        let edge = Edge { tiles: right_edge(&files, size)?, bundle: Vec::new() };
+        let edge = Edge { tiles: right_edge(&files, size)?, bundle: PartialBundle::default() };
         let channels = match heads {
             Some(heads) => {
                 let (got, expected) = (edge.tiles.root(), heads.integrated.root);
@@ -154,7 +156,7 @@ impl Replay {
             None => channels_from_bundles(&files, kind, size)?,
         };
         let channels = Arc::new(RwLock::new(channels));
-        Ok(Self { kind, integrated: Integrated { files, edge, channels }, note: None })
+        Ok(Self { kind, files, integrated: Integrated { edge, channels }, note: None })
     }
 
     fn append(&mut self, payloads: Vec<Payload>) -> Result<(), OpenError> {
@@ -173,28 +175,28 @@ impl Replay {
             return Ok(());
         }
         let skip = size.get().saturating_sub(batch.first.get());
-        let encoded = entries::split(&batch.entries).skip(usize::try_from(skip).unwrap_or(usize::MAX));
-        let encoded: Result<Vec<_>, _> = encoded.collect();
-        let encoded = encoded.map_err(|source| OpenError::Batch { first: batch.first, source })?;
+        let encoded: Result<Vec<_>, _> = entries::split(&batch.entries).collect();
+        let mut encoded = encoded.map_err(|source| OpenError::Batch { first: batch.first, source })?;
+        let kept = encoded.split_off(usize::try_from(skip).unwrap_or(usize::MAX).min(encoded.len()));
+        let skipped_bytes: usize = encoded.iter().map(EncodedEntry::encoded_bytes).sum();
         let new = {
             let channels = self.integrated.channels.read().unwrap_or_else(PoisonError::into_inner);
-            new_entries(self.kind, &channels, size, encoded)?
+            new_entries(self.kind, &channels, size, kept)?
         };
-        let step = Step::grow(&self.integrated.edge, new).map_err(SignError::from)?;
+        let step = Step::grow(&self.integrated.edge, &batch.entries.slice(skipped_bytes..), new)
+            .map_err(SignError::from)?;
         let (got, expected) = (step.head(), batch.head);
         if got != expected {
             let refusal =
                 Refusal::RootDiffers { size: expected.size, got: got.root, expected: expected.root };
             return Err(refusal.into());
         }
-        Ok(self.integrated.apply(step)?)
+        Ok(self.integrated.apply(step).write(&self.files)?)
     }
 
     fn finish(mut self) -> (Integrated, Option<Bytes>) {
         // The entries of the partial bundle are slices of whole segments; keep copies of the entries alone.
-        for entry in &mut self.integrated.edge.bundle {
-            *entry = entry.detached();
-        }
+        self.integrated.edge.bundle = self.integrated.edge.bundle.detached();
         (self.integrated, self.note)
     }
 }
@@ -220,7 +222,8 @@ fn new_entries(
                 Some(after)
             }
         };
-        Ok(NewEntry { leaf_hash: leaf_hash(encoded.bytes()), encoded, channel })
+        let (leaf_hash, encoded_bytes) = (leaf_hash(encoded.bytes()), encoded.encoded_bytes());
+        Ok(NewEntry { leaf_hash, encoded_bytes, channel })
     });
     entries.collect()
 }

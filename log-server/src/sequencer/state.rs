@@ -3,21 +3,22 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use indelible_proto::hash::Hash;
 use indelible_proto::record::{ChannelName, ChannelState};
 use indelible_proto::size::{LeafIndex, TreeSize};
-use indelible_proto::tile::{BundleId, RightEdgeError, Tile, TileId, TileWidth};
+use indelible_proto::tile::{BundleId, RightEdgeError, TileWidth};
 use indelible_proto::tree::TreeHead;
 
-use crate::storage::entries::EncodedEntry;
 use crate::storage::tiles::BUNDLE_ENTRIES;
-use crate::tree_reader::Edge;
+use crate::tree_reader::{Edge, FullParts};
 
 /// An entry that is about to be in the tree.
 #[derive(Clone, Debug)]
 pub(super) struct NewEntry {
     pub(super) leaf_hash: Hash,
-    pub(super) encoded: EncodedEntry,
+    /// Bytes that it takes in its batch.
+    pub(super) encoded_bytes: usize,
     /// In a log of records: the state of its channel after it.
     pub(super) channel: Option<Arc<ChannelState>>,
 }
@@ -28,29 +29,38 @@ pub(super) struct Step {
     /// The edge after it.
     pub(super) edge: Edge,
     /// The tiles and bundles that it makes full.
-    pub(super) tiles: Vec<(TileId, Tile)>,
-    pub(super) bundles: Vec<(BundleId, Vec<EncodedEntry>)>,
+    pub(super) full: FullParts,
     /// The channels that move, in the order of the log.
     pub(super) moves: Vec<(LeafIndex, Arc<ChannelState>)>,
 }
 
 impl Step {
-    /// The step from `edge` by these entries.
+    /// The step from `edge` by these entries, which stand one after the other in `encoded`.
     pub(super) fn grow(
         edge: &Edge,
+        encoded: &Bytes,
         entries: impl IntoIterator<Item = NewEntry>,
     ) -> Result<Self, RightEdgeError> {
-        let mut step = Self { edge: edge.clone(), tiles: Vec::new(), bundles: Vec::new(), moves: Vec::new() };
+        let mut step = Self { edge: edge.clone(), full: FullParts::default(), moves: Vec::new() };
+        // The piece of `encoded` that goes into the bundle that is being filled.
+        let (mut start, mut end, mut count) = (0, 0, 0);
         for entry in entries {
             let index = step.edge.tiles.size().next_index();
-            step.tiles.extend(step.edge.tiles.append(entry.leaf_hash)?);
-            step.edge.bundle.push(entry.encoded);
-            if step.edge.bundle.len() as u64 == BUNDLE_ENTRIES {
+            let tiles = step.edge.tiles.append(entry.leaf_hash)?;
+            step.full.tiles.extend(tiles.into_iter().map(|(id, tile)| (id, Bytes::from(tile.encode()))));
+            (end, count) = (end + entry.encoded_bytes, count + 1);
+            if step.edge.bundle.entries() + count == BUNDLE_ENTRIES {
                 let id = BundleId::new(bundle_of(index.get()), TileWidth::FULL);
                 let id = id.expect("invariant: the tree has this bundle");
-                step.bundles.push((id, std::mem::take(&mut step.edge.bundle)));
+                let mut bundle = std::mem::take(&mut step.edge.bundle);
+                bundle.push(encoded.slice(start..end), count);
+                step.full.bundles.push((id, bundle.encoded()));
+                (start, count) = (end, 0);
             }
             step.moves.extend(entry.channel.map(|channel| (index, channel)));
+        }
+        if count > 0 {
+            step.edge.bundle.push(encoded.slice(start..end), count);
         }
         Ok(step)
     }

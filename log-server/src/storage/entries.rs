@@ -12,19 +12,53 @@ const LENGTH_BYTES: usize = 2;
 pub(crate) struct EncodedEntry(Bytes);
 
 impl EncodedEntry {
-    /// The entry with its length before it.
-    pub(crate) fn encoded(&self) -> &[u8] {
-        &self.0
+    /// Bytes that it takes, its length included.
+    pub(crate) fn encoded_bytes(&self) -> usize {
+        self.0.len()
     }
 
     /// The entry's bytes.
     pub(crate) fn bytes(&self) -> &[u8] {
         self.0.get(LENGTH_BYTES..).unwrap_or_default()
     }
+}
 
-    /// A copy that does not keep alive what this is a slice of.
+/// The entries of a bundle that is being filled: pieces of the batches they came with, shared and not copied.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PartialBundle {
+    pieces: Vec<Bytes>,
+    entries: u64,
+}
+
+impl PartialBundle {
+    /// How many entries there are.
+    pub(crate) fn entries(&self) -> u64 {
+        self.entries
+    }
+
+    /// Adds a piece of so many entries.
+    pub(crate) fn push(&mut self, piece: Bytes, entries: u64) {
+        self.pieces.push(piece);
+        self.entries += entries;
+    }
+
+    /// All entries one after the other; without a copy if they came in one piece.
+    pub(crate) fn encoded(&self) -> Bytes {
+        match self.pieces.as_slice() {
+            [piece] => piece.clone(),
+            pieces => Bytes::from(pieces.concat()),
+        }
+    }
+
+    /// The entry at a position.
+    pub(crate) fn entry(&self, position: usize) -> Result<Option<EncodedEntry>, DecodeError> {
+        self.pieces.iter().flat_map(split).nth(position).transpose()
+    }
+
+    /// A copy that does not keep alive the batches that this has pieces of.
     pub(crate) fn detached(&self) -> Self {
-        Self(Bytes::copy_from_slice(&self.0))
+        let pieces = if self.pieces.is_empty() { vec![] } else { vec![Bytes::from(self.pieces.concat())] };
+        Self { pieces, entries: self.entries }
     }
 }
 
@@ -98,10 +132,30 @@ mod tests {
         let encoded = encoded(&entries);
         let split: Vec<_> = split(&encoded).map(|entry| entry.unwrap()).collect();
         assert_eq!(split.iter().map(EncodedEntry::bytes).collect::<Vec<_>>(), entries);
-        assert_eq!(split.iter().map(EncodedEntry::encoded).collect::<Vec<_>>().concat(), encoded);
+        assert_eq!(split.iter().map(EncodedEntry::encoded_bytes).sum::<usize>(), encoded.len());
         assert_eq!(end_of(&encoded, 2), Some(7));
         assert_eq!(end_of(&encoded, 4), Some(encoded.len()));
         assert_eq!(end_of(&encoded, 5), None);
+    }
+
+    #[test]
+    fn a_partial_bundle_is_what_it_was_given_piece_by_piece() {
+        let (one, two) = (encoded(&[b"one"]), encoded(&[b"two", b"three"]));
+        let mut bundle = PartialBundle::default();
+        assert_eq!(bundle.encoded(), b"".as_slice());
+        bundle.push(one.clone(), 1);
+        assert_eq!(bundle.encoded(), one);
+        bundle.push(two.clone(), 2);
+        for bundle in [&bundle, &bundle.detached()] {
+            assert_eq!(bundle.entries(), 3);
+            assert_eq!(bundle.encoded(), [one.clone(), two.clone()].concat());
+            let entries = (0..4).map(|position| bundle.entry(position).unwrap());
+            let entries: Vec<_> = entries.map(|entry| entry.map(|entry| entry.bytes().to_vec())).collect();
+            assert_eq!(
+                entries,
+                [Some(b"one".to_vec()), Some(b"two".to_vec()), Some(b"three".to_vec()), None]
+            );
+        }
     }
 
     #[test]

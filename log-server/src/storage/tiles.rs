@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use indelible_proto::size::TreeSize;
-use indelible_proto::tile::{BundleId, TILE_MAX_BYTES, Tile, TileId, TileWidth};
+use indelible_proto::tile::{BundleId, TILE_MAX_BYTES, TileId, TileWidth};
 
-use super::entries::{EncodedEntry, end_of};
+use super::entries::end_of;
 use super::{DiskError, Storage};
 
 /// How many entries a full bundle has, and hashes a full tile.
@@ -71,13 +71,12 @@ impl TileFiles {
         storage.create_dir(&data_dir.join("tile/entries"))
     }
 
-    pub(crate) fn put_tile(&self, id: TileId, tile: &Tile) -> Result<(), DiskError> {
-        self.storage.put(&self.dir.join(id.path()), &self.temporary, &tile.encode())
+    pub(crate) fn put_tile(&self, id: TileId, tile: &[u8]) -> Result<(), DiskError> {
+        self.storage.put(&self.dir.join(id.path()), &self.temporary, tile)
     }
 
-    pub(crate) fn put_bundle(&self, id: BundleId, entries: &[EncodedEntry]) -> Result<(), DiskError> {
-        let bytes: Vec<&[u8]> = entries.iter().map(EncodedEntry::encoded).collect();
-        self.storage.put(&self.dir.join(id.path()), &self.temporary, &bytes.concat())
+    pub(crate) fn put_bundle(&self, id: BundleId, entries: &[u8]) -> Result<(), DiskError> {
+        self.storage.put(&self.dir.join(id.path()), &self.temporary, entries)
     }
 
     /// A full tile that the tree is known to have.

@@ -32,7 +32,7 @@ fn the_cache_takes_nothing_twice_and_nothing_that_would_push_out_most_of_it() {
 
 #[test]
 fn an_empty_tree_has_no_tile_bundle_or_entry() {
-    let edge = Edge { tiles: RightEdge::new(), bundle: Vec::new() };
+    let edge = Edge { tiles: RightEdge::new(), bundle: PartialBundle::default() };
     let files = TileFiles::new(Storage::real(), Path::new("/nowhere"));
     let reader = TreeReader::new(files, edge, 0);
     let (first, zero) = (LeafIndex::new(0).unwrap(), TreeSize::ZERO);

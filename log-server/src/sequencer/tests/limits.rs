@@ -123,3 +123,27 @@ fn a_failed_write_stops_the_log_for_good_and_says_so() {
     fs::rename(log.data().join("moved"), log.data().join("journal")).unwrap();
     assert_eq!(signed_head(&log.open().handle()), head_of(10));
 }
+
+#[test]
+fn a_tile_that_cannot_be_written_stops_the_log_and_loses_nothing() {
+    let log = TestLog::raw();
+    let sequencer = log.open();
+    let handle = sequencer.handle();
+    fs::rename(log.data().join("tile"), log.data().join("moved")).unwrap();
+    // A file where a directory has to be.
+    fs::write(log.data().join("tile"), b"").unwrap();
+    let outcomes = submit_range(&handle, 0..300);
+    assert_eq!(outcomes[299], sequenced(299, 299, Occurrence::First), "the journal has it");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(sequencer.failed());
+    let failure = sequencer.failure().unwrap();
+    assert!(matches!(failure, SequencerError::Disk(_)), "{failure}");
+    assert_eq!(handle.submit(raw(300)).map(|_| ()).unwrap_err(), SubmitError::Stopped);
+    assert_eq!(handle.tree().entry(index(7)).unwrap(), Some(entry(7)), "readers go on");
+    drop(sequencer);
+    fs::remove_file(log.data().join("tile")).unwrap();
+    fs::rename(log.data().join("moved"), log.data().join("tile")).unwrap();
+    let reopened = log.open();
+    assert_eq!(signed_head(&reopened.handle()), head_of(300));
+    assert_eq!(reopened.handle().tree().entry(index(7)).unwrap(), Some(entry(7)));
+}

@@ -84,7 +84,13 @@ impl TestLog {
     /// What a crash would leave, if everything written so far had reached the disk.
     fn copy(&self) -> Self {
         let copy = Self { dir: TempDir::new().unwrap(), kind: self.kind };
+        // First, so that everything it says is written is in the copy, too.
+        let heads = fs::read(self.data().join("heads")).ok();
         copy_dir(&self.data(), &copy.data());
+        match heads {
+            Some(heads) => fs::write(copy.data().join("heads"), heads).unwrap(),
+            None => drop(fs::remove_file(copy.data().join("heads"))),
+        }
         copy
     }
 }
