@@ -20,7 +20,7 @@ use alloc::string::{String, ToString as _};
 
 use crate::entry_bundle::Entry;
 use crate::record::json::{self, JsonError, MAX_STRING_BYTES, ObjectBuilder, Value};
-use crate::record::{self, ChannelName, ChannelNameError, ChannelState, RecordId};
+use crate::record::{self, Chain, ChannelName, ChannelNameError, ChannelState, RecordId};
 use crate::size::LeafIndex;
 use crate::wire::{DecodeError, Reader};
 
@@ -114,8 +114,8 @@ impl SequencedAnswer {
     }
 }
 
-/// A refusal, as JSON: `{"code":…,"message":…}`, and for a record that does not follow the channel's newest
-/// one also `"head"`.
+/// A refusal, as JSON: `{"code":…,"message":…}`, and for a record that does not follow its chain's newest one
+/// also `"head"`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiError {
     code: String,
@@ -178,19 +178,32 @@ impl ApiError {
     }
 }
 
-/// Where a channel's publish chain stands, as the log says.
+/// Where a channel's chains stand, as the log says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChannelHeadAnswer {
     /// The channel.
     pub channel: ChannelName,
-    /// `seq` of the newest record.
+    /// `seq` of the publish chain's newest record.
     pub seq: u64,
-    /// The newest record: the next one's `prev`.
+    /// The publish chain's newest record: the next one's `prev`.
     pub head: RecordId,
-    /// The channel record in force: the next one's `keys`.
+    /// The channel record in force: the publish chain's next record's `keys`.
     pub keys: RecordId,
     /// The record that opened the channel.
     pub genesis: RecordId,
+    /// Whether nothing follows on the publish chain until the recovery chain names new keys.
+    pub frozen: bool,
+    /// The recovery chain, if the channel has recovery keys.
+    pub recovery: Option<RecoveryHeadAnswer>,
+}
+
+/// Where a channel's recovery chain stands, as the log says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecoveryHeadAnswer {
+    /// The channel record that named the recovery keys: the next one's `keys`.
+    pub keys: RecordId,
+    /// `seq` of the newest record, and that record; `None` if the chain has none yet.
+    pub newest: Option<(u64, RecordId)>,
 }
 
 impl ChannelHeadAnswer {
@@ -202,10 +215,17 @@ impl ChannelHeadAnswer {
             head: state.head(),
             keys: state.keys_record(),
             genesis: state.genesis(),
+            frozen: state.signers().is_none(),
+            recovery: state.recovery_keys_record().map(|keys| RecoveryHeadAnswer {
+                keys,
+                newest: state.chain_head(Chain::Recovery).map(|head| (head.seq, head.record)),
+            }),
         }
     }
 
-    /// The head as JSON, `{"channel":…,"genesis":…,"head":…,"keys":…,"seq":N}`.
+    /// The heads as JSON, `{"channel":…,"genesis":…,"head":…,"keys":…,"seq":N}`. Of a frozen channel with
+    /// `"frozen":true`, and of one with recovery keys with `"recovery":{"keys":…}` or
+    /// `"recovery":{"head":…,"keys":…,"seq":N}`.
     pub fn encode(&self) -> String {
         self.to_value().encode()
     }
@@ -223,6 +243,8 @@ impl ChannelHeadAnswer {
             .with("head", self.head.to_string())
             .with("keys", self.keys.to_string())
             .with("genesis", self.genesis.to_string())
+            .with_some("frozen", self.frozen.then_some(Value::Bool(true)))
+            .with_some("recovery", self.recovery.as_ref().map(RecoveryHeadAnswer::to_value))
             .build()
     }
 
@@ -234,13 +256,37 @@ impl ChannelHeadAnswer {
             head: answer.record_id("head")?,
             keys: answer.record_id("keys")?,
             genesis: answer.record_id("genesis")?,
+            frozen: answer.flag("frozen")?,
+            recovery: answer.optional("recovery").map(RecoveryHeadAnswer::from_value).transpose()?,
         };
         answer.finish()?;
         Ok(head)
     }
 }
 
-/// Path of a channel's head.
+impl RecoveryHeadAnswer {
+    fn to_value(&self) -> Value {
+        ObjectBuilder::new()
+            .with("keys", self.keys.to_string())
+            .with_some("seq", self.newest.map(|(seq, _)| seq))
+            .with_some("head", self.newest.map(|(_, head)| head.to_string()))
+            .build()
+    }
+
+    fn from_value(value: Value) -> Result<Self, AnswerError> {
+        let mut answer = Answer::of("recovery", value)?;
+        let keys = answer.record_id("keys")?;
+        let newest = match answer.optional("seq") {
+            None => None,
+            Some(Value::Integer(seq)) => Some((seq, answer.record_id("head")?)),
+            Some(_) => return Err(AnswerError::Field { field: "seq" }),
+        };
+        answer.finish()?;
+        Ok(Self { keys, newest })
+    }
+}
+
+/// Path of a channel's heads.
 pub fn channel_path(channel: &ChannelName) -> String {
     format!("{CHANNEL_PATH_PREFIX}{channel}")
 }
@@ -298,6 +344,15 @@ impl Answer {
         match self.optional(field) {
             Some(Value::Integer(value)) => Ok(value),
             _ => Err(AnswerError::Field { field }),
+        }
+    }
+
+    /// A field that is left out when it is not true.
+    fn flag(&mut self, field: &'static str) -> Result<bool, AnswerError> {
+        match self.optional(field) {
+            None => Ok(false),
+            Some(Value::Bool(true)) => Ok(true),
+            Some(_) => Err(AnswerError::Field { field }),
         }
     }
 

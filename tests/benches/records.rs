@@ -76,7 +76,7 @@ impl Channel {
         let body = ChannelBody {
             owner: Owner { name: "Vendor Example".to_owned(), uri: "https://vendor.example/".to_owned() },
             product: "pkg:generic/vendor.example/product".to_owned(),
-            signers: KeySet::new(vec![self.signer.verifier().clone()], 1)?,
+            signers: Some(KeySet::new(vec![self.signer.verifier().clone()], 1)?),
             recovery: None,
             cooldown_s: 3 * DAY_S,
             max_age_s: 14 * DAY_S,

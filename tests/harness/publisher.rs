@@ -85,7 +85,7 @@ impl Publisher {
         ChannelBody {
             owner: Owner { name: "Vendor Example AG".to_owned(), uri: "https://vendor.example".to_owned() },
             product: "pkg:generic/agent".to_owned(),
-            signers: KeySet::new(vec![self.signer.verifier().clone()], 1).expect("one key"),
+            signers: Some(KeySet::new(vec![self.signer.verifier().clone()], 1).expect("one key")),
             recovery: None,
             cooldown_s: 0,
             max_age_s: 86_400,

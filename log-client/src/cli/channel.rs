@@ -69,7 +69,7 @@ pub(super) fn run(command: ChannelCommand, console: Console) -> Result<Exit, Fai
     let body = ChannelBody {
         owner: Owner { name: args.owner, uri: args.owner_uri.unwrap_or_else(|| format!("https://{domain}")) },
         product: args.product.unwrap_or_else(|| format!("pkg:generic/{}", args.channel)),
-        signers,
+        signers: Some(signers),
         recovery: None,
         cooldown_s: args.cooldown,
         max_age_s: args.max_age,

@@ -220,6 +220,11 @@ pub(super) fn describe(record: &SignedRecord) -> String {
         Predicate::Channel(_, body) => format!("channel of {}", body.owner.name),
         Predicate::Release(_, body) => format!("release {}", body.version),
         Predicate::Rules(_, body) => format!("{} rules {}", body.format, body.version),
+        Predicate::Withdraw(_, body) => format!("withdrawal of {} records", body.records.len()),
+        Predicate::Review(_, body) => {
+            format!("review of {} records: {}", body.records.len(), body.result.as_str())
+        }
+        Predicate::Head(_, body) => format!("heartbeat that renews record {}", body.record),
     };
     format!("{what}, record {} of {}", common.seq, common.channel)
 }

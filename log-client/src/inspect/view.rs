@@ -134,9 +134,19 @@ pub(super) fn channel_state(state: &ChannelState) -> Node {
         .text("head", state.head())
         .number("seq", state.seq())
         .text("keys record", state.keys_record())
-        .with("signers", key_set(state.signers()));
-    match state.recovery() {
-        Some(recovery) => fields.with("recovery", key_set(recovery)).into(),
+        .number("cooldown", state.cooldown_s())
+        .number("max age", state.max_age_s());
+    let fields = match state.signers() {
+        Some(signers) => fields.with("signers", key_set(signers)),
+        None => fields.text("signers", "none: the publish chain is frozen"),
+    };
+    let fields = match state.recovery() {
+        Some(recovery) => fields.with("recovery", key_set(recovery)),
+        None => return fields.into(),
+    };
+    let fields = fields.text_if("recovery keys record", state.recovery_keys_record());
+    match state.recovery_head() {
+        Some(head) => fields.text("recovery head", head.record).number("recovery seq", head.seq).into(),
         None => fields.into(),
     }
 }

@@ -12,6 +12,7 @@ use indelible_proto::record::{
 #[derive(Clone, Debug)]
 pub struct TrustedChannel {
     state: ChannelState,
+    signers: KeySet,
     note: SignedNote,
 }
 
@@ -52,7 +53,8 @@ impl TrustedChannel {
         proof.verify(&leaf_hash(leaf), policy).map_err(TrustError::Proof)?;
         let record = SignedRecord::parse(leaf).map_err(TrustError::Record)?;
         let state = may_follow(None, &record).map_err(TrustError::NotFirst)?;
-        Ok(Self { state, note: proof.note().clone() })
+        let signers = state.signers().cloned().ok_or(TrustError::NotFirst(AdmissionError::Frozen))?;
+        Ok(Self { state, signers, note: proof.note().clone() })
     }
 
     /// The channel's name.
@@ -67,7 +69,7 @@ impl TrustedChannel {
 
     /// The keys that sign the channel's records, and how many of them have to.
     pub fn signers(&self) -> &KeySet {
-        self.state.signers()
+        &self.signers
     }
 
     /// Where the channel stood after its first record.

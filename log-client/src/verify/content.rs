@@ -136,8 +136,10 @@ fn names_artifact(record: &SignedRecord, artifact: &ArtifactDigest) -> Check {
         "fetch the artifact and its .tlog-proof again from the vendor; if it stays so, do not install";
     let statement = record.statement();
     let check = Check::new(CheckName::Artifact);
-    if matches!(statement.predicate, Predicate::Channel(..)) {
-        let message = "the record opens a channel and describes no artifact";
+    // A withdrawal and a review list artifacts, too: as what they speak about, not as what to install.
+    if !matches!(statement.predicate, Predicate::Release(..) | Predicate::Rules(..)) {
+        let type_name = statement.predicate.type_name();
+        let message = format!("the record is of type {type_name} and publishes no artifact");
         return check.refused("record-of-no-artifact", message, NEXT);
     }
     let subjects = statement.subject.iter();

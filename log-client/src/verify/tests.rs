@@ -3,8 +3,10 @@
 use indelible_proto::bundle_tree::{BundleFile, BundleTree};
 use indelible_proto::hash::{Hash, sha256};
 use indelible_proto::note::{KeyKind, NoteSignature, SignedNote};
-use indelible_proto::record::body::{Bundle, ChannelBody, Owner, ReleaseBody, RulesBody};
-use indelible_proto::record::{ChannelName, KeySet, Subject};
+use indelible_proto::record::body::{
+    Bundle, ChannelBody, Owner, ReleaseBody, RulesBody, WithdrawAction, WithdrawBody, WithdrawReason,
+};
+use indelible_proto::record::{ChannelName, Common, KeySet, Predicate, Subject};
 use indelible_proto::sign::{LogSigner, RecordSigner, Signer as _};
 use indelible_proto::size::LeafIndex;
 use indelible_proto::tree::{InclusionProof, TreeHead};
@@ -103,7 +105,7 @@ fn open_channel(name: &str, signers: &[RecordSigner], threshold: u8) -> SignedRe
     let body = ChannelBody {
         owner: Owner { name: "Vendor".into(), uri: "https://vendor.example".into() },
         product: "pkg:generic/agent".into(),
-        signers: KeySet::new(keys, threshold).unwrap(),
+        signers: Some(KeySet::new(keys, threshold).unwrap()),
         recovery: None,
         cooldown_s: 0,
         max_age_s: 3600,
@@ -272,6 +274,25 @@ fn a_channel_record_describes_no_artifact_even_if_its_subject_has_the_hash() {
     world.assert_only(CheckName::Artifact, Outcome::Refused, "record-of-no-artifact");
 }
 
+/// The vendor's own signature over the artifact's digest, in a record that takes the artifact back.
+#[test]
+fn a_withdrawal_publishes_nothing() {
+    let genesis = open_channel(CHANNEL, &[vendor(7)], 1);
+    let published = sign(CHANNEL, release(), &genesis, &[&vendor(7)]);
+    let mut statement = published.statement().clone();
+    let common = Common { expires: None, ..statement.predicate.common().clone() };
+    let body = WithdrawBody {
+        records: vec![published.record_id()],
+        reason: WithdrawReason::Malicious,
+        action: WithdrawAction::Uninstall,
+        advisory: None,
+    };
+    statement.predicate = Predicate::Withdraw(common, body);
+    let record = SignedRecord::sign(&statement, &[&vendor(7)]).unwrap();
+    let world = World::with_leaf(&record.encode());
+    world.assert_only(CheckName::Artifact, Outcome::Refused, "record-of-no-artifact");
+}
+
 #[test]
 fn a_tampered_leaf_is_not_in_the_log_and_nothing_it_says_is_read() {
     let world = World::new();
@@ -378,7 +399,7 @@ fn a_record_of_another_channel_of_the_same_vendor_is_refused() {
 fn a_record_under_a_squatted_channel_of_the_same_name_is_refused() {
     let mut squatted = open_channel(CHANNEL, &[vendor(7)], 1);
     let mut statement = squatted.statement().clone();
-    if let indelible_proto::record::Predicate::Channel(common, _) = &mut statement.predicate {
+    if let Predicate::Channel(common, _) = &mut statement.predicate {
         common.issued = seconds(1_790_000_001);
     }
     squatted = SignedRecord::sign(&statement, &[&vendor(7)]).unwrap();

@@ -186,7 +186,7 @@ impl Problem {
             Self::Refused { error, .. } if error.is_conflict() => answer(
                 Is::CONFLICT,
                 error.code(),
-                format!("{error}; make the record anew from the channel's head"),
+                format!("{error}; make the record anew from the channel's heads"),
             ),
             Self::Refused { error, .. } => answer(
                 Is::UNPROCESSABLE_ENTITY,

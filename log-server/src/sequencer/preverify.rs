@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use indelible_proto::record::{
-    Chain, ChannelName, ChannelState, SignedRecord, VerifiedSignatures, may_follow_verified,
+    ChannelName, ChannelState, SignedRecord, VerifiedSignatures, may_follow_verified,
 };
 
 use super::queue::Candidate;
@@ -36,7 +36,7 @@ pub(super) fn preverify(
 /// Whether the record's place is taken, by itself or by another: its signatures will not be asked for.
 fn is_past(state: &ChannelState, record: &SignedRecord) -> bool {
     let common = record.statement().predicate.common();
-    common.chain == Chain::Publish && common.seq <= state.seq()
+    state.chain_head(common.chain).is_some_and(|head| common.seq <= head.seq)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 //!
 //! | bytes | |
 //! |---|---|
-//! | 8 | `IjHeads1` |
+//! | 8 | `IjHeads2` |
 //! | 1 | kind of log: 1 records, 2 raw |
 //! | 32 | SHA-256 of the log's origin |
 //! | 8, 32 | integrated size and the root at that size |
@@ -34,7 +34,7 @@ use crate::storage::{DiskError, Storage};
 const FILE: &str = "heads";
 /// Largest file read, in bytes: a million channels of 1 KiB.
 const MAX_BYTES: usize = 1 << 30;
-const MAGIC: [u8; 8] = *b"IjHeads1";
+const MAGIC: [u8; 8] = *b"IjHeads2";
 
 /// A snapshot of a log at an integrated size.
 #[derive(Clone, Debug, PartialEq, Eq)]

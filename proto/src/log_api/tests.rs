@@ -14,6 +14,8 @@ fn head() -> ChannelHeadAnswer {
         head: id("head"),
         keys: id("keys"),
         genesis: id("genesis"),
+        frozen: false,
+        recovery: None,
     }
 }
 
@@ -61,6 +63,41 @@ fn a_channel_head_has_one_spelling() {
         let changed = text.replacen(from, to, 1);
         assert_ne!(changed, text);
         assert_eq!(ChannelHeadAnswer::parse(changed.as_bytes()).unwrap_err().code(), code, "{changed}");
+    }
+}
+
+#[test]
+fn the_heads_of_both_chains_have_one_spelling() {
+    let (keys, newest) = (id("keys"), id("recovery"));
+    for (frozen, recovery, expected) in [
+        (true, None, r#""frozen":true,"genesis""#.to_string()),
+        (
+            false,
+            Some(RecoveryHeadAnswer { keys, newest: None }),
+            format!(r#","recovery":{{"keys":"{keys}"}},"seq":7"#),
+        ),
+        (
+            true,
+            Some(RecoveryHeadAnswer { keys, newest: Some((0, newest)) }),
+            format!(r#","recovery":{{"head":"{newest}","keys":"{keys}","seq":0}},"seq":7"#),
+        ),
+    ] {
+        let head = ChannelHeadAnswer { frozen, recovery, ..head() };
+        assert!(head.encode().contains(&expected), "{}", head.encode());
+        assert_eq!(ChannelHeadAnswer::parse(head.encode().as_bytes()), Ok(head.clone()));
+        for (from, to) in [
+            (r#""frozen":true"#, r#""frozen":false"#.to_string()),
+            (r#""frozen":true"#, r#""frozen":1"#.to_string()),
+            (&format!(r#""head":"{newest}","keys""#), r#""keys""#.to_string()),
+            (r#","seq":0}"#, "}".to_string()),
+            (r#","seq":0}"#, r#","seq":"0"}"#.to_string()),
+            (r#""recovery":{"#, r#""recovery":{"a":1,"#.to_string()),
+        ] {
+            let changed = head.encode().replacen(from, &to, 1);
+            if changed != head.encode() {
+                assert!(ChannelHeadAnswer::parse(changed.as_bytes()).is_err(), "{changed}");
+            }
+        }
     }
 }
 
@@ -122,7 +159,8 @@ fn what_a_stranger_sent_cannot_spoil_a_message() {
 #[test]
 fn the_longest_answer_fits_its_limit() {
     let channel = ChannelName::parse(&format!("a.b/{}", "c".repeat(251))).unwrap();
-    let head = ChannelHeadAnswer { channel, seq: (1 << 53) - 1, ..head() };
+    let recovery = Some(RecoveryHeadAnswer { keys: id("keys"), newest: Some(((1 << 53) - 1, id("head"))) });
+    let head = ChannelHeadAnswer { channel, seq: (1 << 53) - 1, frozen: true, recovery, ..head() };
     let code: &'static str = "the-longest-code-of-all-has-sixty-four-characters-and-ends-here-";
     assert_eq!(code.len(), MAX_CODE_BYTES);
     let error = ApiError::new(code, &"\"".repeat(1024)).with_head(head);

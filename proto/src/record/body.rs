@@ -1,5 +1,9 @@
 //! The fields of the single record types, `docs/records.md`, section 5.
 
+mod head;
+mod review;
+mod withdraw;
+
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
@@ -11,8 +15,15 @@ use super::statement::MAX_NAME_BYTES;
 use crate::bundle_tree::BundleTree;
 use crate::hash::Hash;
 
+pub use head::{HeadBody, MAX_HEAD_PERIOD_S};
+pub use review::{Coverage, Findings, Independence, ReviewBody, ReviewKind, ReviewResult, Severity};
+pub use withdraw::{Advisory, WithdrawAction, WithdrawBody, WithdrawReason};
+
 /// The longest period a channel can ask for, 366 days, in seconds: a longer one is a mistake in its unit.
 pub const MAX_PERIOD_S: u64 = 366 * 24 * 60 * 60;
+
+/// The most records that one record names: as many as fit beside the longest list of artifacts.
+pub const MAX_NAMED_RECORDS: usize = 32;
 
 const MAX_VERSION_BYTES: usize = 255;
 const MAX_FORMAT_BYTES: usize = 64;
@@ -25,9 +36,10 @@ pub struct ChannelBody {
     pub owner: Owner,
     /// Package URL of the product the channel is about.
     pub product: String,
-    /// Who may sign from the next record on.
-    pub signers: KeySet,
-    /// Who may take the channel back. Shares no key with `signers`.
+    /// Who may sign the publish chain from the next record on. `None` only on the recovery chain: nobody, the
+    /// publish chain is frozen.
+    pub signers: Option<KeySet>,
+    /// Who signs the recovery chain. Shares no key with `signers`. Always there on the recovery chain.
     pub recovery: Option<KeySet>,
     /// How long a change of keys waits in witness time before clients follow it, in seconds.
     pub cooldown_s: u64,
@@ -125,7 +137,11 @@ impl ChannelBody {
         let owner =
             ObjectBuilder::new().with("name", self.owner.name.as_str()).with("uri", self.owner.uri.as_str());
         let recovery = self.recovery.as_ref().map(|set| write_key_set(ObjectBuilder::new(), set).build());
-        write_key_set(object, &self.signers)
+        let object = match &self.signers {
+            Some(signers) => write_key_set(object, signers),
+            None => object,
+        };
+        object
             .with("owner", owner.build())
             .with("product", self.product.as_str())
             .with_some("recovery", recovery)
@@ -141,17 +157,18 @@ impl ChannelBody {
                 uri: owner.required("predicate.owner.uri")?.uri()?,
             },
             product: fields.required("predicate.product")?.purl()?,
-            signers: read_key_set(
-                &fields.required("predicate.threshold")?,
-                fields.required("predicate.signers")?,
-                "predicate.signers[]",
+            signers: read_signers(
+                fields.optional("predicate.threshold"),
+                fields.optional("predicate.signers"),
             )?,
             recovery: fields.optional("predicate.recovery").map(read_recovery).transpose()?,
             cooldown_s: fields.required("predicate.cooldown")?.integer(0, MAX_PERIOD_S)?,
             max_age_s: fields.required("predicate.maxAge")?.integer(1, MAX_PERIOD_S)?,
         };
         owner.finish()?;
-        if body.recovery.as_ref().is_some_and(|recovery| recovery.overlaps(&body.signers)) {
+        if let (Some(signers), Some(recovery)) = (&body.signers, &body.recovery)
+            && recovery.overlaps(signers)
+        {
             return Err(FieldError::Disagrees { other: "predicate.signers" }.at("predicate.recovery"));
         }
         Ok(body)
@@ -173,8 +190,8 @@ impl ReleaseBody {
             version: fields.required("predicate.version")?.word(MAX_VERSION_BYTES)?,
             purl: fields.optional("predicate.purl").map(|field| field.purl()).transpose()?,
             source: fields.optional("predicate.source").map(Source::read).transpose()?,
-            provenance: read_digest(fields.optional("predicate.provenance"), "predicate.provenance.sha256")?,
-            sbom: read_digest(fields.optional("predicate.sbom"), "predicate.sbom.sha256")?,
+            provenance: digest(fields.optional("predicate.provenance"), "predicate.provenance.sha256")?,
+            sbom: digest(fields.optional("predicate.sbom"), "predicate.sbom.sha256")?,
         })
     }
 }
@@ -220,7 +237,7 @@ impl RulesBody {
             engine: fields.optional("predicate.engine").map(Engine::read).transpose()?,
             bundle: Bundle::read(fields.required("predicate.bundle")?)?,
             delta: fields.optional("predicate.delta").map(Delta::read).transpose()?,
-            tests: read_digest(fields.optional("predicate.tests"), "predicate.tests.sha256")?,
+            tests: digest(fields.optional("predicate.tests"), "predicate.tests.sha256")?,
         })
     }
 }
@@ -286,7 +303,7 @@ impl Delta {
     fn read(field: Field) -> Result<Self, StatementError> {
         let mut fields = field.object()?;
         let delta = Self {
-            from: RecordId::from_hash(fields.required("predicate.delta.from")?.hash()?),
+            from: fields.required("predicate.delta.from")?.record_id()?,
             added: fields.required("predicate.delta.added")?.integer(0, MAX_INTEGER)?,
             changed: fields.required("predicate.delta.changed")?.integer(0, MAX_INTEGER)?,
             removed: fields.required("predicate.delta.removed")?.integer(0, MAX_INTEGER)?,
@@ -300,19 +317,44 @@ fn write_digest(sha256: Hash) -> Value {
     ObjectBuilder::new().with("sha256", sha256.to_hex()).build()
 }
 
-fn read_digest(field: Option<Field>, path: &'static str) -> Result<Option<Hash>, StatementError> {
-    let Some(field) = field else {
-        return Ok(None);
-    };
+fn digest(field: Option<Field>, path: &'static str) -> Result<Option<Hash>, StatementError> {
+    field.map(|field| read_digest(field, path)).transpose()
+}
+
+fn read_digest(field: Field, path: &'static str) -> Result<Hash, StatementError> {
     let mut fields = field.object()?;
     let sha256 = fields.required(path)?.hash()?;
     fields.finish()?;
-    Ok(Some(sha256))
+    Ok(sha256)
+}
+
+fn write_records(records: &[RecordId]) -> Vec<Value> {
+    records.iter().map(|id| id.to_string().into()).collect()
+}
+
+fn read_records(fields: &mut Fields) -> Result<Vec<RecordId>, StatementError> {
+    let records = fields.required("predicate.records")?.array("predicate.records[]", MAX_NAMED_RECORDS)?;
+    let records = records.iter().map(Field::record_id).collect::<Result<Vec<_>, _>>()?;
+    if !records.is_sorted_by(|earlier, later| earlier < later) {
+        return Err(FieldError::Order.at("predicate.records"));
+    }
+    Ok(records)
 }
 
 fn write_key_set(object: ObjectBuilder, set: &KeySet) -> ObjectBuilder {
     let signers: Vec<Value> = set.keys().iter().map(|key| key.to_string().into()).collect();
     object.with("signers", signers).with("threshold", u64::from(set.threshold()))
+}
+
+fn read_signers(threshold: Option<Field>, signers: Option<Field>) -> Result<Option<KeySet>, StatementError> {
+    match (threshold, signers) {
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(FieldError::Missing.at("predicate.signers")),
+        (None, Some(_)) => Err(FieldError::Missing.at("predicate.threshold")),
+        (Some(threshold), Some(signers)) => {
+            read_key_set(&threshold, signers, "predicate.signers[]").map(Some)
+        }
+    }
 }
 
 fn read_key_set(threshold: &Field, signers: Field, element: &'static str) -> Result<KeySet, StatementError> {
@@ -338,3 +380,25 @@ fn read_recovery(field: Field) -> Result<KeySet, StatementError> {
     fields.finish()?;
     Ok(set)
 }
+
+/// A type whose values records write as one word each.
+macro_rules! words {
+    ($name:ident, $expected:literal, { $($variant:ident => $word:literal,)* }) => {
+        impl $name {
+            /// The word as records write it.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)*
+                }
+            }
+
+            fn read(field: &Field) -> Result<Self, StatementError> {
+                match field.str()? {
+                    $($word => Ok(Self::$variant),)*
+                    _ => Err(field.error(FieldError::Form { expected: $expected })),
+                }
+            }
+        }
+    };
+}
+use words;

@@ -3,17 +3,25 @@
 //! Stored by logs, watchdogs and clients as text, of at most [`ChannelState::MAX_BYTES`]:
 //!
 //! ```text
-//! indelible-channel-state/v1
+//! indelible-channel-state/v2
 //! channel <name>
 //! genesis <recordId>
-//! head <recordId>
+//! head <recordId>                 of the publish chain
 //! seq <decimal>
 //! keys <recordId of the channel record in force>
-//! signers <threshold> of <count>
+//! cooldown <seconds>              as that record says
+//! max-age <seconds>
+//! signers <threshold> of <count>  or, frozen: signers none
 //! <vkey>                          <count> lines
-//! recovery <threshold> of <count> or: recovery none
+//! recovery <threshold> of <count> or, and then nothing follows: recovery none
 //! <vkey>                          <count> lines
+//! recovery-keys <recordId of the channel record that named them>
+//! recovery-head <recordId>        or: recovery-head none
+//! recovery-seq <decimal>          only after a recordId
 //! ```
+//!
+//! Its size does not depend on how many records the channel has, so it cannot tell which ones: whether a
+//! record that another one names is one of the channel is not known here.
 //!
 //! The text is not signed. Who stores it protects it, or replays the channel's records.
 
@@ -21,27 +29,62 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::body::MAX_PERIOD_S;
 use super::json::MAX_INTEGER;
 use super::key_set::signer_order;
-use super::{ChannelName, ChannelNameError, KeySet, KeySetError, RecordId};
+use super::{Chain, ChannelName, ChannelNameError, KeySet, KeySetError, RecordId};
 use crate::hash::Hash;
 use crate::note::{KeyError, VerifierKey};
 use crate::wire::{DecodeError, DecodeErrorKind, Reader, parse_decimal, parse_utf8};
 
-const HEADER: &str = "indelible-channel-state/v1";
+const HEADER: &str = "indelible-channel-state/v2";
+const FROZEN: &str = "signers none";
 const NO_RECOVERY: &str = "recovery none";
+const NO_RECOVERY_RECORD: &str = "recovery-head none";
 const OF: &[u8] = b" of ";
 
-/// The state of a channel's publish chain after its newest record.
+/// The state of a channel's two chains after their newest records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChannelState {
     pub(super) channel: ChannelName,
     pub(super) genesis: RecordId,
-    pub(super) head: RecordId,
-    pub(super) seq: u64,
+    pub(super) publish: ChainHead,
     pub(super) keys_record: RecordId,
-    pub(super) signers: KeySet,
-    pub(super) recovery: Option<KeySet>,
+    pub(super) cooldown_s: u64,
+    pub(super) max_age_s: u64,
+    /// `None`: frozen.
+    pub(super) signers: Option<KeySet>,
+    pub(super) recovery: Option<Recovery>,
+}
+
+/// The newest record of a chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChainHead {
+    /// Its position in the chain.
+    pub seq: u64,
+    /// The record.
+    pub record: RecordId,
+}
+
+/// Where the next record of a chain goes: what it has to say in these fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NextPlace {
+    /// Its `seq`.
+    pub seq: u64,
+    /// Its `prev`.
+    pub prev: Option<RecordId>,
+    /// Its `keys`.
+    pub keys: RecordId,
+}
+
+/// Who may take a channel back, and where its recovery chain stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Recovery {
+    pub(super) keys: KeySet,
+    /// The channel record that named the keys.
+    pub(super) keys_record: RecordId,
+    /// The chain's newest record, once it has one.
+    pub(super) head: Option<ChainHead>,
 }
 
 /// Why bytes are not a channel state.
@@ -79,6 +122,9 @@ pub enum ChannelStateError {
     /// A key in both sets.
     #[error("a recovery key is a signer too")]
     KeyInBothSets,
+    /// What only a record of the recovery chain can bring about, without one.
+    #[error("no record of the recovery chain, but a state that only such a record can bring about")]
+    Unreachable,
 }
 
 impl ChannelStateError {
@@ -93,6 +139,7 @@ impl ChannelStateError {
             Self::KeySet(error) => error.code(),
             Self::KeyOrder => "channel-state-key-order",
             Self::KeyInBothSets => "channel-state-key-in-both-sets",
+            Self::Unreachable => "channel-state-unreachable",
         }
     }
 }
@@ -111,40 +158,88 @@ impl ChannelState {
         self.genesis
     }
 
-    /// The newest record.
+    /// The newest record of the publish chain.
     pub fn head(&self) -> RecordId {
-        self.head
+        self.publish.record
     }
 
-    /// The newest record's `seq`.
+    /// That record's `seq`.
     pub fn seq(&self) -> u64 {
-        self.seq
+        self.publish.seq
     }
 
-    /// The channel record in force, which the next record names in `keys`.
+    /// The channel record in force, of whichever chain; the publish chain's next record names it in `keys`.
     pub fn keys_record(&self) -> RecordId {
         self.keys_record
     }
 
-    /// Who may sign the next record, and how many have to.
-    pub fn signers(&self) -> &KeySet {
-        &self.signers
+    /// How long a change of keys waits in witness time before clients follow it, in seconds.
+    pub fn cooldown_s(&self) -> u64 {
+        self.cooldown_s
     }
 
-    /// Who may take the channel back.
+    /// Age of a checkpoint from which clients call the channel stale, in seconds.
+    pub fn max_age_s(&self) -> u64 {
+        self.max_age_s
+    }
+
+    /// Who may sign the publish chain's next record, and how many have to. `None`: nobody, it is frozen.
+    pub fn signers(&self) -> Option<&KeySet> {
+        self.signers.as_ref()
+    }
+
+    /// Who signs the recovery chain.
     pub fn recovery(&self) -> Option<&KeySet> {
-        self.recovery.as_ref()
+        self.recovery.as_ref().map(|recovery| &recovery.keys)
+    }
+
+    /// The channel record that named the recovery keys; the recovery chain's next record names it in `keys`.
+    pub fn recovery_keys_record(&self) -> Option<RecordId> {
+        self.recovery.as_ref().map(|recovery| recovery.keys_record)
+    }
+
+    /// The newest record of the recovery chain, once it has one.
+    pub fn recovery_head(&self) -> Option<ChainHead> {
+        self.recovery.as_ref().and_then(|recovery| recovery.head)
+    }
+
+    /// The newest record of a chain, once it has one.
+    pub fn chain_head(&self, chain: Chain) -> Option<ChainHead> {
+        match chain {
+            Chain::Publish => Some(self.publish),
+            Chain::Recovery => self.recovery_head(),
+        }
+    }
+
+    /// Where the next record of a chain goes; `None` for the recovery chain of a channel without recovery keys.
+    pub fn next_place(&self, chain: Chain) -> Option<NextPlace> {
+        let keys = match chain {
+            Chain::Publish => self.keys_record,
+            Chain::Recovery => self.recovery_keys_record()?,
+        };
+        let head = self.chain_head(chain);
+        let seq = head.map_or(0, |head| head.seq.saturating_add(1));
+        Some(NextPlace { seq, prev: head.map(|head| head.record), keys })
     }
 
     /// The state as text.
     pub fn encode(&self) -> String {
         let mut text = format!(
-            "{HEADER}\nchannel {}\ngenesis {}\nhead {}\nseq {}\nkeys {}\n",
-            self.channel, self.genesis, self.head, self.seq, self.keys_record
+            "{HEADER}\nchannel {}\ngenesis {}\nhead {}\nseq {}\nkeys {}\ncooldown {}\nmax-age {}\n",
+            self.channel,
+            self.genesis,
+            self.publish.record,
+            self.publish.seq,
+            self.keys_record,
+            self.cooldown_s,
+            self.max_age_s
         );
-        write_key_set("signers", &self.signers, &mut text);
+        match &self.signers {
+            Some(signers) => write_key_set("signers", signers, &mut text),
+            None => text.extend([FROZEN, "\n"]),
+        }
         match &self.recovery {
-            Some(recovery) => write_key_set("recovery", recovery, &mut text),
+            Some(recovery) => recovery.write(&mut text),
             None => text.extend([NO_RECOVERY, "\n"]),
         }
         text
@@ -161,21 +256,67 @@ impl ChannelState {
         let head = read_id(&mut reader, "head")?;
         let seq_at = reader.position();
         let seq = read_number(&mut reader, "seq", MAX_INTEGER)?;
-        let keys_record = read_id(&mut reader, "keys")?;
-        let opened = head == genesis && keys_record == genesis;
-        if (seq == 0 && !opened) || (seq > 0 && head == genesis) {
+        if (seq == 0) != (head == genesis) {
             return Err(ChannelStateError::Number { at: seq_at });
         }
-        let signers = read_key_set(&mut reader, "signers")?;
+        let keys_record = read_id(&mut reader, "keys")?;
+        let cooldown_s = read_number(&mut reader, "cooldown", MAX_PERIOD_S)?;
+        let max_age_s = read_number(&mut reader, "max-age", MAX_PERIOD_S)?;
+        let signers = match reader.expect_line(FROZEN) {
+            Ok(()) => None,
+            Err(_) => Some(read_key_set(&mut reader, "signers")?),
+        };
         let recovery = match reader.expect_line(NO_RECOVERY) {
             Ok(()) => None,
-            Err(_) => Some(read_key_set(&mut reader, "recovery")?),
+            Err(_) => Some(Recovery::read(&mut reader)?),
         };
         reader.finish()?;
-        if recovery.as_ref().is_some_and(|recovery| recovery.overlaps(&signers)) {
-            return Err(ChannelStateError::KeyInBothSets);
+        let publish = ChainHead { seq, record: head };
+        let state = Self { channel, genesis, publish, keys_record, cooldown_s, max_age_s, signers, recovery };
+        state.check()?;
+        Ok(state)
+    }
+
+    /// What no sequence of records leads to.
+    fn check(&self) -> Result<(), ChannelStateError> {
+        let recovered = self.recovery_head().is_some();
+        // Only the recovery chain can freeze, or put another record in force while the genesis is the newest.
+        let unmoved = self.publish.seq == 0 && self.keys_record != self.genesis;
+        if (unmoved || self.signers.is_none()) && !recovered {
+            return Err(ChannelStateError::Unreachable);
         }
-        Ok(Self { channel, genesis, head, seq, keys_record, signers, recovery })
+        match (&self.signers, &self.recovery) {
+            (Some(signers), Some(recovery)) if recovery.keys.overlaps(signers) => {
+                Err(ChannelStateError::KeyInBothSets)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Recovery {
+    fn write(&self, text: &mut String) {
+        write_key_set("recovery", &self.keys, text);
+        text.push_str(&format!("recovery-keys {}\n", self.keys_record));
+        match self.head {
+            Some(head) => {
+                text.push_str(&format!("recovery-head {}\nrecovery-seq {}\n", head.record, head.seq));
+            }
+            None => text.extend([NO_RECOVERY_RECORD, "\n"]),
+        }
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, ChannelStateError> {
+        let keys = read_key_set(reader, "recovery")?;
+        let keys_record = read_id(reader, "recovery-keys")?;
+        let head = match reader.expect_line(NO_RECOVERY_RECORD) {
+            Ok(()) => None,
+            Err(_) => Some(ChainHead {
+                record: read_id(reader, "recovery-head")?,
+                seq: read_number(reader, "recovery-seq", MAX_INTEGER)?,
+            }),
+        };
+        Ok(Self { keys, keys_record, head })
     }
 }
 

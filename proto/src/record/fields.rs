@@ -4,6 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::RecordId;
 use super::channel_name::ChannelNameError;
 use super::json::{MAX_STRING_BYTES, Value};
 use super::key_set::KeySetError;
@@ -235,6 +236,17 @@ impl Field {
     pub(super) fn hash(&self) -> Result<Hash, StatementError> {
         let expected = "64 lower-case hexadecimal digits";
         Hash::parse_hex(self.str()?).ok_or(self.error(FieldError::Form { expected }))
+    }
+
+    pub(super) fn record_id(&self) -> Result<RecordId, StatementError> {
+        self.hash().map(RecordId::from_hash)
+    }
+
+    pub(super) fn boolean(&self) -> Result<bool, StatementError> {
+        match self.value {
+            Value::Bool(value) => Ok(value),
+            _ => Err(self.error(FieldError::Kind { expected: "true or false" })),
+        }
     }
 
     pub(super) fn time(&self) -> Result<UnixSeconds, StatementError> {

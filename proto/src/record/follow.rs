@@ -3,140 +3,17 @@
 use alloc::vec::Vec;
 
 use super::body::ChannelBody;
+use super::channel::{ChainHead, Recovery};
 use super::{
-    Chain, ChannelState, Common, KeySet, Predicate, RecordId, SignedRecord, VerifiedSignatures,
-    signed_message,
+    AdmissionError, Chain, ChannelState, Common, KeySet, Predicate, RecordId, SignedRecord,
+    VerifiedSignatures, signed_message,
 };
 use crate::note::VerifierKey;
 
-/// The rule a record breaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum AdmissionError {
-    /// The record is on the recovery chain.
-    #[error("records of the recovery chain are not supported by this version")]
-    RecoveryUnsupported,
-    /// The channel has no record yet, and this is not one that opens it.
-    #[error("the channel does not exist, and a record with seq {seq} does not open it")]
-    ChannelUnknown {
-        /// The record's `seq`.
-        seq: u64,
-    },
-    /// The record opens a channel that exists.
-    #[error("the channel exists, its next record has seq {expected}")]
-    ChannelExists {
-        /// The `seq` of the channel's next record.
-        expected: u64,
-    },
-    /// The record is of another channel than the state.
-    #[error("the record is of another channel")]
-    OtherChannel,
-    /// `seq` is not the head's plus one.
-    #[error("seq {got}, expected {expected}")]
-    Seq {
-        /// The record's `seq`.
-        got: u64,
-        /// The `seq` of the channel's next record.
-        expected: u64,
-    },
-    /// `prev` is not the head.
-    #[error("prev is not the channel's newest record, {expected}")]
-    Prev {
-        /// The record's `prev`.
-        got: Option<RecordId>,
-        /// The channel's newest record.
-        expected: RecordId,
-    },
-    /// `keys` is not the channel record in force.
-    #[error("keys is not the channel record in force, {expected}")]
-    Keys {
-        /// The record's `keys`.
-        got: Option<RecordId>,
-        /// The channel record in force.
-        expected: RecordId,
-    },
-    /// A signature by a key that may not sign this record.
-    #[error("signature {line} is by a key that may not sign this record")]
-    UnknownSigner {
-        /// Which signature line, counted from 0.
-        line: usize,
-    },
-    /// A signature that does not verify.
-    #[error("signature {line} is not valid")]
-    SignatureInvalid {
-        /// Which signature line, counted from 0.
-        line: usize,
-    },
-    /// Not enough keys in force signed.
-    #[error("{got} keys in force signed, {needed} have to")]
-    Threshold {
-        /// How many keys in force signed.
-        got: usize,
-        /// The threshold in force.
-        needed: usize,
-    },
-    /// A key the record adds did not sign it.
-    #[error("new key {key} did not sign")]
-    NewKeyUnsigned {
-        /// Which of the record's `signers`, counted from 0.
-        key: usize,
-    },
-    /// A key the record adds has the name and id of a different key in force.
-    #[error("new key {key} has the name and id of another key in force")]
-    NewKeyAmbiguous {
-        /// Which of the record's `signers`, counted from 0.
-        key: usize,
-    },
-    /// The record changes the recovery set.
-    #[error("the publish chain may not change the recovery set")]
-    RecoveryChanged,
-}
-
-impl AdmissionError {
-    /// The stable name of this error.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::RecoveryUnsupported => "recovery-unsupported",
-            Self::ChannelUnknown { .. } => "channel-unknown",
-            Self::ChannelExists { .. } => "channel-exists",
-            Self::OtherChannel => "channel-other",
-            Self::Seq { .. } => "seq-mismatch",
-            Self::Prev { .. } => "prev-mismatch",
-            Self::Keys { .. } => "keys-mismatch",
-            Self::UnknownSigner { .. } => "signer-unknown",
-            Self::SignatureInvalid { .. } => "signature-invalid",
-            Self::Threshold { .. } => "threshold-not-met",
-            Self::NewKeyUnsigned { .. } => "new-key-unsigned",
-            Self::NewKeyAmbiguous { .. } => "new-key-ambiguous",
-            Self::RecoveryChanged => "recovery-changed",
-        }
-    }
-
-    /// Whether the record was made for another state of the channel than this one. Its publisher should
-    /// look at the channel's head; any other error the same record will meet again.
-    pub fn is_conflict(&self) -> bool {
-        match self {
-            Self::ChannelUnknown { .. }
-            | Self::ChannelExists { .. }
-            | Self::Seq { .. }
-            | Self::Prev { .. }
-            | Self::Keys { .. } => true,
-            Self::RecoveryUnsupported
-            | Self::OtherChannel
-            | Self::UnknownSigner { .. }
-            | Self::SignatureInvalid { .. }
-            | Self::Threshold { .. }
-            | Self::NewKeyUnsigned { .. }
-            | Self::NewKeyAmbiguous { .. }
-            | Self::RecoveryChanged => false,
-        }
-    }
-}
-
 /// The state after `record`, if it may be the next one after `state`; `None` is a channel without records.
 ///
-/// Whether the owner of a name may open it, whether a change of keys has cooled down, and whether the
-/// record has expired are not decided here.
+/// Whether the owner of a name may open it, whether a change of keys has cooled down, whether a record it
+/// names exists, and whether the record has expired are not decided here.
 pub fn may_follow(
     state: Option<&ChannelState>,
     record: &SignedRecord,
@@ -150,130 +27,234 @@ pub fn may_follow_verified(
     record: &SignedRecord,
     verified: &VerifiedSignatures,
 ) -> Result<ChannelState, AdmissionError> {
-    let predicate = &record.statement().predicate;
-    if predicate.common().chain == Chain::Recovery {
-        return Err(AdmissionError::RecoveryUnsupported);
+    let record = Candidate { record, verified };
+    let predicate = record.predicate();
+    let common = predicate.common();
+    let Some(state) = state else {
+        return match predicate {
+            Predicate::Channel(_, body) if opens(common) => open(common, body, record),
+            _ => Err(AdmissionError::ChannelUnknown { seq: common.seq }),
+        };
+    };
+    if common.channel != state.channel {
+        return Err(AdmissionError::OtherChannel);
     }
-    match (state, predicate) {
-        (None, Predicate::Channel(common, body)) if common.seq == 0 => open(common, body, record, verified),
-        (None, _) => Err(AdmissionError::ChannelUnknown { seq: predicate.common().seq }),
-        (Some(state), predicate) => {
-            check_position(state, predicate.common())?;
-            match predicate {
-                Predicate::Channel(_, body) => change(state, body, record, verified),
-                Predicate::Release(..) | Predicate::Rules(..) => publish(state, record, verified),
+    match common.chain {
+        Chain::Publish => follow_publish(state, record),
+        Chain::Recovery => follow_recovery(state, record),
+    }
+}
+
+/// A record, and which of its signatures need not be verified again.
+#[derive(Clone, Copy)]
+struct Candidate<'a> {
+    record: &'a SignedRecord,
+    verified: &'a VerifiedSignatures,
+}
+
+impl<'a> Candidate<'a> {
+    fn predicate(self) -> &'a Predicate {
+        &self.record.statement().predicate
+    }
+
+    fn id(self) -> RecordId {
+        self.record.record_id()
+    }
+
+    /// What it becomes: the newest record of its chain.
+    fn head(self) -> ChainHead {
+        ChainHead { seq: self.predicate().common().seq, record: self.id() }
+    }
+
+    /// The keys that signed, in the order of the lines. Every line has to be by an allowed key, and verify.
+    fn signers<'k>(self, allowed: &[&'k VerifierKey]) -> Result<Vec<&'k VerifierKey>, AdmissionError> {
+        let message = signed_message(self.record.payload());
+        let mut signed = Vec::new();
+        for (line, signature) in self.record.signatures().iter().enumerate() {
+            let key = allowed.iter().copied().find(|key| signature.names(key));
+            let key = key.ok_or(AdmissionError::UnknownSigner { line })?;
+            if !self.verified.has(self.record, key, signature) {
+                key.verify_raw(&message, signature.signature())
+                    .map_err(|_| AdmissionError::SignatureInvalid { line })?;
             }
+            signed.push(key);
+        }
+        Ok(signed)
+    }
+}
+
+fn opens(common: &Common) -> bool {
+    common.chain == Chain::Publish && common.seq == 0
+}
+
+/// Rule 1: a genesis is signed by all the keys it names.
+fn open(common: &Common, body: &ChannelBody, record: Candidate<'_>) -> Result<ChannelState, AdmissionError> {
+    let signers = body.signers.as_ref().ok_or(AdmissionError::Form)?;
+    let signed = record.signers(&references(signers))?;
+    check_all_signed(signers, &signed)?;
+    let id = record.id();
+    Ok(ChannelState {
+        channel: common.channel.clone(),
+        genesis: id,
+        publish: ChainHead { seq: 0, record: id },
+        keys_record: id,
+        cooldown_s: body.cooldown_s,
+        max_age_s: body.max_age_s,
+        signers: Some(signers.clone()),
+        recovery: new_recovery(body, id),
+    })
+}
+
+fn follow_publish(state: &ChannelState, record: Candidate<'_>) -> Result<ChannelState, AdmissionError> {
+    let predicate = record.predicate();
+    let common = predicate.common();
+    let expected = state.publish.seq.saturating_add(1);
+    if opens(common) {
+        return Err(AdmissionError::ChannelExists { expected });
+    }
+    check_position(common, Some(state.publish), state.keys_record)?;
+    let in_force = state.signers.as_ref().ok_or(AdmissionError::Frozen)?;
+    match predicate {
+        Predicate::Channel(_, body) => return change(state, in_force, body, record),
+        Predicate::Head(_, head) => {
+            let (got, expected) = (head.recovery, state.recovery_head().map(|head| head.record));
+            if got != expected {
+                return Err(AdmissionError::RecoveryHead { got, expected });
+            }
+        }
+        Predicate::Release(..) | Predicate::Rules(..) | Predicate::Withdraw(..) | Predicate::Review(..) => {}
+    }
+    check_threshold(in_force, &record.signers(&references(in_force))?)?;
+    Ok(ChannelState { publish: record.head(), ..state.clone() })
+}
+
+/// Rule 4: a change is signed by the threshold in force and by every new key.
+fn change(
+    state: &ChannelState,
+    in_force: &KeySet,
+    body: &ChannelBody,
+    record: Candidate<'_>,
+) -> Result<ChannelState, AdmissionError> {
+    if state.recovery.is_some() && body.recovery.as_ref() != state.recovery() {
+        return Err(AdmissionError::RecoveryChanged);
+    }
+    let signers = body.signers.as_ref().ok_or(AdmissionError::Form)?;
+    let mut allowed = references(in_force);
+    allow(&mut allowed, signers).map_err(|key| AdmissionError::NewKeyAmbiguous { key })?;
+    let signed = record.signers(&allowed)?;
+    check_threshold(in_force, &signed)?;
+    let unsigned = first_unsigned(signers, Some(in_force), &signed);
+    if let Some(key) = unsigned {
+        return Err(AdmissionError::NewKeyUnsigned { key });
+    }
+    let id = record.id();
+    Ok(ChannelState {
+        publish: record.head(),
+        recovery: state.recovery.clone().or_else(|| new_recovery(body, id)),
+        ..in_force_by(state, body, id)
+    })
+}
+
+/// Nothing here may depend on what the publish chain can change once there is a recovery set.
+fn follow_recovery(state: &ChannelState, record: Candidate<'_>) -> Result<ChannelState, AdmissionError> {
+    let recovery = state.recovery.as_ref().ok_or(AdmissionError::NoRecovery)?;
+    check_position(record.predicate().common(), recovery.head, recovery.keys_record)?;
+    let head = Some(record.head());
+    match record.predicate() {
+        // Rule 5.
+        Predicate::Withdraw(..) => {
+            check_threshold(&recovery.keys, &record.signers(&references(&recovery.keys))?)?;
+            let recovery = Recovery { head, ..recovery.clone() };
+            Ok(ChannelState { recovery: Some(recovery), ..state.clone() })
+        }
+        // Rule 6.
+        Predicate::Channel(_, body) => {
+            let keys = body.recovery.as_ref().ok_or(AdmissionError::Form)?;
+            check_recovery_signers(&recovery.keys, body.signers.as_ref(), keys, record)?;
+            let id = record.id();
+            let recovery = Recovery { keys: keys.clone(), keys_record: id, head };
+            Ok(ChannelState { recovery: Some(recovery), ..in_force_by(state, body, id) })
+        }
+        Predicate::Release(..) | Predicate::Rules(..) | Predicate::Review(..) | Predicate::Head(..) => {
+            Err(AdmissionError::Form)
         }
     }
 }
 
-fn check_position(state: &ChannelState, common: &Common) -> Result<(), AdmissionError> {
-    if common.channel != state.channel {
-        return Err(AdmissionError::OtherChannel);
+fn check_recovery_signers(
+    in_force: &KeySet,
+    signers: Option<&KeySet>,
+    recovery: &KeySet,
+    record: Candidate<'_>,
+) -> Result<(), AdmissionError> {
+    let mut allowed = references(in_force);
+    if let Some(signers) = signers {
+        allow(&mut allowed, signers).map_err(|key| AdmissionError::NewKeyAmbiguous { key })?;
     }
-    let expected = state.seq.saturating_add(1);
-    if common.seq == 0 {
-        return Err(AdmissionError::ChannelExists { expected });
+    allow(&mut allowed, recovery).map_err(|key| AdmissionError::NewRecoveryKeyAmbiguous { key })?;
+    let signed = record.signers(&allowed)?;
+    check_threshold(in_force, &signed)?;
+    if let Some(signers) = signers {
+        check_all_signed(signers, &signed)?;
     }
+    match first_unsigned(recovery, Some(in_force), &signed) {
+        Some(key) => Err(AdmissionError::NewRecoveryKeyUnsigned { key }),
+        None => Ok(()),
+    }
+}
+
+/// Rule 2: the record continues its chain and names the channel record in force for it.
+fn check_position(
+    common: &Common,
+    head: Option<ChainHead>,
+    keys_record: RecordId,
+) -> Result<(), AdmissionError> {
+    let expected = head.map_or(0, |head| head.seq.saturating_add(1));
     if common.seq != expected {
         return Err(AdmissionError::Seq { got: common.seq, expected });
     }
-    if common.prev != Some(state.head) {
-        return Err(AdmissionError::Prev { got: common.prev, expected: state.head });
+    if let Some(head) = head
+        && common.prev != Some(head.record)
+    {
+        return Err(AdmissionError::Prev { got: common.prev, expected: head.record });
     }
-    if common.keys != Some(state.keys_record) {
-        return Err(AdmissionError::Keys { got: common.keys, expected: state.keys_record });
+    if common.keys != Some(keys_record) {
+        return Err(AdmissionError::Keys { got: common.keys, expected: keys_record });
     }
     Ok(())
 }
 
-/// Rule 2: a genesis is signed by all the keys it names.
-fn open(
-    common: &Common,
-    body: &ChannelBody,
-    record: &SignedRecord,
-    verified: &VerifiedSignatures,
-) -> Result<ChannelState, AdmissionError> {
-    let named: Vec<&VerifierKey> = body.signers.keys().iter().collect();
-    let signed = verified_signers(record, &named, verified)?;
-    check_new_keys(&body.signers, None, &signed)?;
-    let id = record.record_id();
-    Ok(ChannelState {
-        channel: common.channel.clone(),
-        genesis: id,
-        head: id,
-        seq: 0,
+/// `state` with what the channel record `id` puts in force for the publish chain.
+fn in_force_by(state: &ChannelState, body: &ChannelBody, id: RecordId) -> ChannelState {
+    ChannelState {
         keys_record: id,
+        cooldown_s: body.cooldown_s,
+        max_age_s: body.max_age_s,
         signers: body.signers.clone(),
-        recovery: body.recovery.clone(),
-    })
-}
-
-/// Rule 4: releases and rules are signed by keys in force only.
-fn publish(
-    state: &ChannelState,
-    record: &SignedRecord,
-    verified: &VerifiedSignatures,
-) -> Result<ChannelState, AdmissionError> {
-    let in_force: Vec<&VerifierKey> = state.signers.keys().iter().collect();
-    let signed = verified_signers(record, &in_force, verified)?;
-    check_threshold(&state.signers, &signed)?;
-    Ok(ChannelState { head: record.record_id(), seq: state.seq.saturating_add(1), ..state.clone() })
-}
-
-/// Rule 5: a change is signed by the threshold in force and by every new key.
-fn change(
-    state: &ChannelState,
-    body: &ChannelBody,
-    record: &SignedRecord,
-    verified: &VerifiedSignatures,
-) -> Result<ChannelState, AdmissionError> {
-    if state.recovery.is_some() && body.recovery != state.recovery {
-        return Err(AdmissionError::RecoveryChanged);
-    }
-    let mut allowed: Vec<&VerifierKey> = state.signers.keys().iter().collect();
-    for (key, new) in body.signers.keys().iter().enumerate() {
-        if state.signers.contains(new) {
-            continue;
-        }
-        // A signature line names its key by name and id only: it must never fit two keys.
-        if allowed.iter().any(|other| other.name() == new.name() && other.id() == new.id()) {
-            return Err(AdmissionError::NewKeyAmbiguous { key });
-        }
-        allowed.push(new);
-    }
-    let signed = verified_signers(record, &allowed, verified)?;
-    check_threshold(&state.signers, &signed)?;
-    check_new_keys(&body.signers, Some(&state.signers), &signed)?;
-    let id = record.record_id();
-    Ok(ChannelState {
-        head: id,
-        seq: state.seq.saturating_add(1),
-        keys_record: id,
-        signers: body.signers.clone(),
-        recovery: body.recovery.clone(),
         ..state.clone()
-    })
+    }
 }
 
-/// The keys that signed, in the order of the lines. Every line has to be by an allowed key, and verify.
-fn verified_signers<'a>(
-    record: &SignedRecord,
-    allowed: &[&'a VerifierKey],
-    verified: &VerifiedSignatures,
-) -> Result<Vec<&'a VerifierKey>, AdmissionError> {
-    let message = signed_message(record.payload());
-    let mut signed = Vec::new();
-    for (line, signature) in record.signatures().iter().enumerate() {
-        let key = allowed.iter().copied().find(|key| signature.names(key));
-        let key = key.ok_or(AdmissionError::UnknownSigner { line })?;
-        if !verified.has(record, key, signature) {
-            key.verify_raw(&message, signature.signature())
-                .map_err(|_| AdmissionError::SignatureInvalid { line })?;
+/// The recovery set that a channel record is the first to name.
+fn new_recovery(body: &ChannelBody, id: RecordId) -> Option<Recovery> {
+    body.recovery.clone().map(|keys| Recovery { keys, keys_record: id, head: None })
+}
+
+fn references(set: &KeySet) -> Vec<&VerifierKey> {
+    set.keys().iter().collect()
+}
+
+/// Adds the keys of `set` to those that may sign. A signature line names its key by name and id only, so it
+/// must never fit two keys: the error is the position of one that would make it so.
+fn allow<'a>(allowed: &mut Vec<&'a VerifierKey>, set: &'a KeySet) -> Result<(), usize> {
+    for (position, key) in set.keys().iter().enumerate() {
+        match allowed.iter().find(|other| other.name() == key.name() && other.id() == key.id()) {
+            Some(same) if *same == key => {}
+            Some(_) => return Err(position),
+            None => allowed.push(key),
         }
-        signed.push(key);
     }
-    Ok(signed)
+    Ok(())
 }
 
 fn check_threshold(in_force: &KeySet, signed: &[&VerifierKey]) -> Result<(), AdmissionError> {
@@ -282,16 +263,15 @@ fn check_threshold(in_force: &KeySet, signed: &[&VerifierKey]) -> Result<(), Adm
     if got < needed { Err(AdmissionError::Threshold { got, needed }) } else { Ok(()) }
 }
 
-fn check_new_keys(
-    signers: &KeySet,
-    before: Option<&KeySet>,
-    signed: &[&VerifierKey],
-) -> Result<(), AdmissionError> {
-    for (key, new) in signers.keys().iter().enumerate() {
-        let known = before.is_some_and(|before| before.contains(new));
-        if !known && !signed.contains(&new) {
-            return Err(AdmissionError::NewKeyUnsigned { key });
-        }
+fn check_all_signed(signers: &KeySet, signed: &[&VerifierKey]) -> Result<(), AdmissionError> {
+    match first_unsigned(signers, None, signed) {
+        Some(key) => Err(AdmissionError::NewKeyUnsigned { key }),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// The position of the first key that neither was in the set `before` nor signed.
+fn first_unsigned(set: &KeySet, before: Option<&KeySet>, signed: &[&VerifierKey]) -> Option<usize> {
+    let known = |key: &VerifierKey| before.is_some_and(|before| before.contains(key));
+    set.keys().iter().position(|key| !known(key) && !signed.contains(&key))
 }

@@ -13,6 +13,7 @@ use crate::note::{NoteError, NoteSignature, VerifierKey};
 use crate::sign::{RecordSigner, Signer as _};
 use crate::wire::DecodeError;
 
+mod admission;
 pub mod body;
 mod channel;
 mod channel_name;
@@ -24,10 +25,11 @@ mod leaf;
 mod statement;
 mod verified;
 
-pub use channel::{ChannelState, ChannelStateError};
+pub use admission::AdmissionError;
+pub use channel::{ChainHead, ChannelState, ChannelStateError, NextPlace};
 pub use channel_name::{ChannelName, ChannelNameError};
 pub use fields::{FieldError, StatementError};
-pub use follow::{AdmissionError, may_follow, may_follow_verified};
+pub use follow::{may_follow, may_follow_verified};
 pub use json::JsonError;
 pub use key_set::{KeySet, KeySetError};
 pub use leaf::{PAYLOAD_TYPE, signed_message};

@@ -6,7 +6,9 @@ use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
 use super::RecordId;
-use super::body::{ChannelBody, ReleaseBody, RulesBody};
+use super::body::{
+    ChannelBody, HeadBody, MAX_HEAD_PERIOD_S, ReleaseBody, ReviewBody, RulesBody, WithdrawBody,
+};
 use super::channel_name::ChannelName;
 use super::fields::{Field, FieldError, Fields, StatementError};
 use super::json::{MAX_INTEGER, ObjectBuilder, Value};
@@ -19,7 +21,8 @@ pub const MAX_SUBJECTS: usize = 128;
 pub(super) const MAX_NAME_BYTES: usize = 255;
 
 const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
-const RESERVED_TYPES: [&str; 5] = ["withdraw", "review", "promote", "notice", "head"];
+/// Names of types that a later version may give a meaning.
+const RESERVED_TYPES: [&str; 2] = ["promote", "notice"];
 /// The longest name of an extension field, without its `x-`.
 const MAX_EXTENSION_NAME_BYTES: usize = 62;
 
@@ -55,6 +58,12 @@ pub enum Predicate {
     Release(Common, ReleaseBody),
     /// An update of detection rules or of a database.
     Rules(Common, RulesBody),
+    /// Do not install, or go back.
+    Withdraw(Common, WithdrawBody),
+    /// A third party's statement about earlier records.
+    Review(Common, ReviewBody),
+    /// A heartbeat.
+    Head(Common, HeadBody),
 }
 
 /// The fields every predicate has.
@@ -62,15 +71,15 @@ pub enum Predicate {
 pub struct Common {
     /// The scope of order and trust.
     pub channel: ChannelName,
-    /// Position in the channel's chain, `0..=2^53-1`; 0 is the genesis.
+    /// Position in its chain, `0..=2^53-1`; 0 of the publish chain is the genesis.
     pub seq: u64,
-    /// The previous record; `None` only at `seq` 0.
+    /// The previous record of its chain; `None` only at `seq` 0.
     pub prev: Option<RecordId>,
-    /// The channel record in force before this one; `None` only in the genesis.
+    /// The channel record that names the keys in force before this one; `None` only in the genesis.
     pub keys: Option<RecordId>,
     /// When the publisher says it was made.
     pub issued: UnixSeconds,
-    /// Until when it is fresh. Always there in `release` and `rules`, never in `channel`.
+    /// Until when it is fresh. Never there in `channel` and `withdraw`, always in the other types.
     pub expires: Option<UnixSeconds>,
     /// Whom it is for.
     pub audience: Audience,
@@ -112,7 +121,7 @@ pub enum CohortReason {
 pub enum Chain {
     /// The chain everything is published in.
     Publish,
-    /// Reserved for the recovery keys. Readable, but admitted by no log of this version.
+    /// The recovery keys' own, which the publish keys cannot hold up.
     Recovery,
 }
 
@@ -149,13 +158,13 @@ impl Statement {
     /// The rules that bind the subject to the type, `docs/records.md`, section 5.
     fn check_subject(&self) -> Result<(), StatementError> {
         match &self.predicate {
-            Predicate::Channel(common, _) => {
+            Predicate::Channel(common, _) | Predicate::Head(common, _) => {
                 if self.subject == [Subject::of_channel(&common.channel)] {
                     return Ok(());
                 }
                 Err(FieldError::Disagrees { other: "predicate.channel" }.at("subject"))
             }
-            Predicate::Release(..) => Ok(()),
+            Predicate::Release(..) | Predicate::Withdraw(..) | Predicate::Review(..) => Ok(()),
             Predicate::Rules(..) => {
                 if self.subject.iter().filter(|subject| subject.dir_hash1.is_some()).count() == 1 {
                     return Ok(());
@@ -208,16 +217,24 @@ impl Predicate {
     /// The fields every type has.
     pub fn common(&self) -> &Common {
         match self {
-            Self::Channel(common, _) | Self::Release(common, _) | Self::Rules(common, _) => common,
+            Self::Channel(common, _)
+            | Self::Release(common, _)
+            | Self::Rules(common, _)
+            | Self::Withdraw(common, _)
+            | Self::Review(common, _)
+            | Self::Head(common, _) => common,
         }
     }
 
-    /// The type's short name: `channel`, `release` or `rules`.
+    /// The type's short name, such as `release`.
     pub fn type_name(&self) -> &'static str {
         match self {
             Self::Channel(..) => "channel",
             Self::Release(..) => "release",
             Self::Rules(..) => "rules",
+            Self::Withdraw(..) => "withdraw",
+            Self::Review(..) => "review",
+            Self::Head(..) => "head",
         }
     }
 
@@ -227,6 +244,9 @@ impl Predicate {
             Self::Channel(..) => "urn:indelible:channel:v1",
             Self::Release(..) => "urn:indelible:release:v1",
             Self::Rules(..) => "urn:indelible:rules:v1",
+            Self::Withdraw(..) => "urn:indelible:withdraw:v1",
+            Self::Review(..) => "urn:indelible:review:v1",
+            Self::Head(..) => "urn:indelible:head:v1",
         }
     }
 
@@ -236,20 +256,23 @@ impl Predicate {
             Self::Channel(_, body) => body.write(object),
             Self::Release(_, body) => body.write(object),
             Self::Rules(_, body) => body.write(object),
+            Self::Withdraw(_, body) => body.write(object),
+            Self::Review(_, body) => body.write(object),
+            Self::Head(_, body) => body.write(object),
         }
         .build()
     }
 
     fn read(type_uri: &Field, mut fields: Fields) -> Result<Self, StatementError> {
+        type Read = fn(Common, &mut Fields) -> Result<Predicate, StatementError>;
         let name = type_uri.str()?.strip_prefix("urn:indelible:").and_then(|rest| rest.strip_suffix(":v1"));
-        let read = match name {
-            Some("channel") => {
-                |common, fields: &mut Fields| Ok(Self::Channel(common, ChannelBody::read(fields)?))
-            }
-            Some("release") => {
-                |common, fields: &mut Fields| Ok(Self::Release(common, ReleaseBody::read(fields)?))
-            }
-            Some("rules") => |common, fields: &mut Fields| Ok(Self::Rules(common, RulesBody::read(fields)?)),
+        let read: Read = match name {
+            Some("channel") => |common, fields| Ok(Self::Channel(common, ChannelBody::read(fields)?)),
+            Some("release") => |common, fields| Ok(Self::Release(common, ReleaseBody::read(fields)?)),
+            Some("rules") => |common, fields| Ok(Self::Rules(common, RulesBody::read(fields)?)),
+            Some("withdraw") => |common, fields| Ok(Self::Withdraw(common, WithdrawBody::read(fields)?)),
+            Some("review") => |common, fields| Ok(Self::Review(common, ReviewBody::read(fields)?)),
+            Some("head") => |common, fields| Ok(Self::Head(common, HeadBody::read(fields)?)),
             Some(name) if RESERVED_TYPES.contains(&name) => {
                 return Err(type_uri.error(FieldError::ReservedType));
             }
@@ -264,22 +287,34 @@ impl Predicate {
 
     /// The rules of `docs/records.md`, section 4, on which common fields a type and position needs.
     fn check_common(&self) -> Result<(), StatementError> {
-        let is_channel = matches!(self, Self::Channel(..));
-        let common = self.common();
-        if !is_channel && common.seq == 0 {
-            return Err(FieldError::NotAllowed.at("predicate.seq"));
-        }
-        if !is_channel && common.chain == Chain::Recovery {
+        let (common, recovery) = (self.common(), self.common().chain == Chain::Recovery);
+        let genesis = common.seq == 0 && !recovery;
+        if recovery && !matches!(self, Self::Channel(..) | Self::Withdraw(..)) {
             return Err(FieldError::NotAllowed.at("predicate.chain"));
         }
-        present(common.prev.is_some(), common.seq > 0, "predicate.prev")?;
-        let genesis = common.seq == 0 && common.chain == Chain::Publish;
-        present(common.keys.is_some(), !genesis, "predicate.keys")?;
-        present(common.expires.is_some(), !is_channel, "predicate.expires")?;
-        if common.expires.is_some_and(|expires| expires <= common.issued) {
-            return Err(FieldError::Disagrees { other: "predicate.issued" }.at("predicate.expires"));
+        if genesis && !matches!(self, Self::Channel(..)) {
+            return Err(FieldError::NotAllowed.at("predicate.seq"));
         }
-        Ok(())
+        present(common.prev.is_some(), common.seq > 0, "predicate.prev")?;
+        present(common.keys.is_some(), !genesis, "predicate.keys")?;
+        let lasting = matches!(self, Self::Channel(..) | Self::Withdraw(..));
+        present(common.expires.is_some(), !lasting, "predicate.expires")?;
+        if let Some(expires) = common.expires {
+            if expires <= common.issued {
+                return Err(FieldError::Disagrees { other: "predicate.issued" }.at("predicate.expires"));
+            }
+            let (got, max) = (expires.get().saturating_sub(common.issued.get()), MAX_HEAD_PERIOD_S);
+            if matches!(self, Self::Head(..)) && got > max {
+                return Err(FieldError::Range { got, min: 1, max }.at("predicate.expires"));
+            }
+        }
+        match self {
+            Self::Channel(_, body) if recovery => {
+                present(body.recovery.is_some(), true, "predicate.recovery")
+            }
+            Self::Channel(_, body) => present(body.signers.is_some(), true, "predicate.signers"),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -302,7 +337,7 @@ impl Common {
         let channel = fields.required("predicate.channel")?;
         let channel = ChannelName::parse(channel.str()?)
             .map_err(|error| channel.error(FieldError::ChannelName(error)))?;
-        let id = |field: Option<Field>| field.map(|field| field.hash().map(RecordId::from_hash)).transpose();
+        let id = |field: Option<Field>| field.map(|field| field.record_id()).transpose();
         Ok(Self {
             channel,
             seq: fields.required("predicate.seq")?.integer(0, MAX_INTEGER)?,

@@ -6,7 +6,7 @@
 
 use alloc::vec::Vec;
 
-use super::{ChannelState, Predicate, RecordId, SignedRecord, signed_message};
+use super::{Chain, ChannelState, KeySet, Predicate, RecordId, SignedRecord, signed_message};
 use crate::note::{NoteSignature, VerifierKey};
 
 /// Signatures over one record, each with the key under which it was verified.
@@ -30,15 +30,9 @@ impl VerifiedSignatures {
     ///
     /// At most one verification for each line and key of the same name and id.
     pub fn verify(state: Option<&ChannelState>, record: &SignedRecord) -> Self {
-        let in_force = state.map(|state| state.signers().keys()).unwrap_or_default();
-        let added = match &record.statement().predicate {
-            Predicate::Channel(_, body) => body.signers.keys(),
-            _ => &[],
-        };
-        let added = added.iter().filter(|key| !in_force.contains(key));
         let message = signed_message(record.payload());
         let mut verified = Vec::new();
-        for key in in_force.iter().chain(added) {
+        for key in keys_that_may_sign(state, record) {
             let lines = record.signatures().iter().filter(|line| line.names(key));
             for line in lines {
                 if key.verify_raw(&message, line.signature()).is_ok() {
@@ -57,6 +51,27 @@ impl VerifiedSignatures {
     }
 }
 
+fn keys_that_may_sign<'a>(state: Option<&'a ChannelState>, record: &'a SignedRecord) -> Vec<&'a VerifierKey> {
+    let predicate = &record.statement().predicate;
+    let chain = predicate.common().chain;
+    let in_force = state.and_then(|state| match chain {
+        Chain::Publish => state.signers(),
+        Chain::Recovery => state.recovery(),
+    });
+    let added = match (predicate, chain) {
+        (Predicate::Channel(_, body), Chain::Publish) => [body.signers.as_ref(), None],
+        (Predicate::Channel(_, body), Chain::Recovery) => [body.signers.as_ref(), body.recovery.as_ref()],
+        _ => [None, None],
+    };
+    let mut keys: Vec<&VerifierKey> = in_force.map(KeySet::keys).unwrap_or_default().iter().collect();
+    for key in added.into_iter().flatten().flat_map(KeySet::keys) {
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+    keys
+}
+
 #[cfg(test)]
 mod tests {
     use alloc::vec;
@@ -64,7 +79,7 @@ mod tests {
     use super::*;
     use crate::note::{KeyKind, KeyName};
     use crate::record::Statement;
-    use crate::record::tests::{channel, common, rules, set, signer};
+    use crate::record::tests::{channel, common, rules, set, signer, with_recovery, withdraw};
     use crate::record::{AdmissionError, Common, may_follow, may_follow_verified};
     use crate::sign::{RecordSigner, Signer as _};
 
@@ -104,6 +119,25 @@ mod tests {
         let elsewhere = SignedRecord::new(&change, vec![a.sign(b"x"), c.sign(b"y")]).unwrap();
         let refused = verified_and_not(Some(&state), &elsewhere);
         assert_eq!(refused, Err(AdmissionError::SignatureInvalid { line: 0 }));
+    }
+
+    #[test]
+    fn a_record_of_the_recovery_chain_is_verified_with_its_keys() {
+        let (a, b, r, s) = (signer("a", 1), signer("b", 2), signer("r", 3), signer("s", 4));
+        let genesis = with_recovery(channel(common(0), set(&[&a], 1)), Some(set(&[&r], 1)));
+        let state = may_follow(None, &SignedRecord::sign(&genesis, &[&a]).unwrap()).unwrap();
+        let keys = state.recovery_keys_record();
+        let next = || Common { keys, chain: Chain::Recovery, ..common(0) };
+        let change = with_recovery(channel(next(), set(&[&b], 1)), Some(set(&[&s], 1)));
+        for (statement, signers) in [(withdraw(next()), &[&r][..]), (change, &[&r, &s, &b])] {
+            let record = SignedRecord::sign(&statement, signers).unwrap();
+            let verified = VerifiedSignatures::verify(Some(&state), &record);
+            for signer in signers {
+                let line = record.signatures().iter().find(|line| line.names(signer.verifier())).unwrap();
+                assert!(verified.has(&record, signer.verifier(), line));
+            }
+            assert_eq!(verified_and_not(Some(&state), &record), Ok(()));
+        }
     }
 
     #[test]

@@ -21,7 +21,7 @@ impl Channel {
         let body = ChannelBody {
             owner: Owner { name: "Vendor".into(), uri: "https://vendor.example".into() },
             product: "pkg:generic/agent".into(),
-            signers: KeySet::new(vec![vendor(7).verifier().clone()], 1).unwrap(),
+            signers: Some(KeySet::new(vec![vendor(7).verifier().clone()], 1).unwrap()),
             recovery: None,
             cooldown_s: 0,
             max_age_s: 3600,

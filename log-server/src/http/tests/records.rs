@@ -39,7 +39,9 @@ pub(super) fn genesis() -> SignedRecord {
     let body = ChannelBody {
         owner: Owner { name: "Vendor Example AG".into(), uri: "https://vendor.example".into() },
         product: "pkg:generic/vendor.example/agent".into(),
-        signers: KeySet::new(signers.iter().map(|signer| signer.verifier().clone()).collect(), 1).unwrap(),
+        signers: Some(
+            KeySet::new(signers.iter().map(|signer| signer.verifier().clone()).collect(), 1).unwrap(),
+        ),
         recovery: None,
         cooldown_s: 259_200,
         max_age_s: 259_200,

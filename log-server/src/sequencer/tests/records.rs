@@ -40,7 +40,7 @@ fn genesis(channel: u64) -> SignedRecord {
     let body = ChannelBody {
         owner: Owner { name: "Vendor".into(), uri: "https://vendor.example".into() },
         product: "pkg:generic/vendor.example/product".into(),
-        signers: KeySet::new(vec![publisher().verifier().clone()], 1).unwrap(),
+        signers: Some(KeySet::new(vec![publisher().verifier().clone()], 1).unwrap()),
         recovery: None,
         cooldown_s: 3600,
         max_age_s: 3600,

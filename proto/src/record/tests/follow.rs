@@ -51,7 +51,7 @@ fn a_genesis_opens_a_channel() {
     let id = record.record_id();
     assert_eq!((state.genesis(), state.head(), state.keys_record(), state.seq()), (id, id, id, 0));
     assert_eq!(state.channel().as_str(), CHANNEL);
-    assert_eq!(state.signers(), &set(&[&publish], 1));
+    assert_eq!(state.signers(), Some(&set(&[&publish], 1)));
     assert_eq!(state.recovery(), None);
 }
 
@@ -138,14 +138,16 @@ fn the_same_record_does_not_follow_itself() {
 }
 
 #[test]
-fn refuses_the_recovery_chain() {
-    let story = Story::begin();
-    let publish = &story.publish;
-    let next = Common { chain: Chain::Recovery, ..story.next() };
-    let statement = channel(next, set(&[publish], 1));
-    assert_eq!(story.refusal(&statement, &[publish]), AdmissionError::RecoveryUnsupported);
-    let record = SignedRecord::sign(&statement, &[publish]).unwrap();
-    assert_eq!(may_follow(None, &record), Err(AdmissionError::RecoveryUnsupported));
+fn every_type_follows_on_the_publish_chain() {
+    let mut story = Story::begin();
+    let publish = story.publish.clone();
+    for make in [release, rules, withdraw, review, |common| head(common, None)] {
+        let statement = make(story.next());
+        let stranger = story.refusal(&statement, &[&signer("stranger", 9)]);
+        assert_eq!(stranger, AdmissionError::UnknownSigner { line: 0 });
+        let record = story.admit(&statement, &[&publish]);
+        assert_eq!(story.state.head(), record.record_id());
+    }
 }
 
 #[test]

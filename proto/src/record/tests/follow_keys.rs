@@ -87,7 +87,7 @@ fn new_keys_sign_from_the_next_record_on() {
         (story.state.genesis(), story.state.head(), story.state.seq()),
         (genesis, change.record_id(), 1)
     );
-    assert_eq!(story.state.signers(), &set(&[&new], 1));
+    assert_eq!(story.state.signers(), Some(&set(&[&new], 1)));
 
     let statement = rules(story.next());
     assert_eq!(story.refusal(&statement, &[&old]), AdmissionError::UnknownSigner { line: 0 });
@@ -165,10 +165,11 @@ fn refuses_a_new_key_that_a_line_could_mean_instead_of_an_old_one() {
     let state = ChannelState {
         channel: ChannelName::parse(CHANNEL).unwrap(),
         genesis: id("genesis"),
-        head: id("head"),
-        seq: 3,
+        publish: ChainHead { seq: 3, record: id("head") },
         keys_record: id("keys"),
-        signers: KeySet::new(vec![old], 1).unwrap(),
+        cooldown_s: 0,
+        max_age_s: 1,
+        signers: Some(KeySet::new(vec![old], 1).unwrap()),
         recovery: None,
     };
     let next = Common { prev: Some(id("head")), keys: Some(id("keys")), ..common(4) };
@@ -183,13 +184,6 @@ fn a_set_refuses_two_keys_with_one_name_and_id() {
     assert_ne!(old.public_key_bytes(), new.public_key_bytes());
     let error = KeySet::new(vec![old, new], 1).unwrap_err();
     assert_eq!(error, KeySetError::Duplicate { key: 1 });
-}
-
-fn with_recovery(mut statement: Statement, recovery: Option<KeySet>) -> Statement {
-    if let Predicate::Channel(_, body) = &mut statement.predicate {
-        body.recovery = recovery;
-    }
-    statement
 }
 
 /// A signature line names its key by name and by four bytes of a hash. Two keys that share both turn up

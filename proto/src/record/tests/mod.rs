@@ -4,7 +4,9 @@ mod follow;
 mod follow_keys;
 mod json;
 mod leaf;
+mod recovery;
 mod schema;
+mod schema_named;
 mod schema_types;
 mod state;
 
@@ -13,7 +15,11 @@ use alloc::string::{String, ToString as _};
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::body::{Bundle, ChannelBody, Delta, Engine, Owner, ReleaseBody, RulesBody, Source};
+use super::body::{
+    Advisory, Bundle, ChannelBody, Coverage, Delta, Engine, Findings, HeadBody, Independence, Owner,
+    ReleaseBody, ReviewBody, ReviewKind, ReviewResult, RulesBody, Severity, Source, WithdrawAction,
+    WithdrawBody, WithdrawReason,
+};
 use super::json::Value;
 use super::leaf::encode as encode_leaf;
 use super::*;
@@ -63,7 +69,7 @@ pub(super) fn channel(common: Common, signers: KeySet) -> Statement {
     let body = ChannelBody {
         owner: Owner { name: "Vendor Example AG".into(), uri: "https://vendor.example".into() },
         product: "pkg:generic/vendor.example/sigma-rules".into(),
-        signers,
+        signers: Some(signers),
         recovery: None,
         cooldown_s: 259_200,
         max_age_s: 259_200,
@@ -109,7 +115,75 @@ pub(super) fn rules(common: Common) -> Statement {
     Statement { subject, predicate: Predicate::Rules(Common { expires, ..common }, body) }
 }
 
-/// One valid statement of each type, the channel's as genesis and as a later record.
+fn artifact(name: &str) -> Subject {
+    Subject { name: name.into(), sha256: Some(sha256(name.as_bytes())), dir_hash1: None }
+}
+
+pub(super) fn withdraw(common: Common) -> Statement {
+    let mut records = vec![id("bad"), id("worse")];
+    records.sort();
+    let body = WithdrawBody {
+        records,
+        reason: WithdrawReason::Defective,
+        action: WithdrawAction::Rollback { safe: id("safe") },
+        advisory: Some(Advisory {
+            uri: "https://vendor.example/csaf/2026-17.json".into(),
+            sha256: sha256(b"advisory"),
+        }),
+    };
+    Statement { subject: vec![artifact("sigma.zip")], predicate: Predicate::Withdraw(common, body) }
+}
+
+fn review(common: Common) -> Statement {
+    let body = ReviewBody {
+        records: vec![id("reviewed")],
+        kind: ReviewKind::RulesSemantic,
+        result: ReviewResult::PassWithFindings,
+        coverage: Some(Coverage { files: 3769, read: 3700 }),
+        findings: Some(Findings { count: 1, max: Severity::Low, sha256: sha256(b"findings") }),
+        independence: Independence {
+            paid_by: "Vendor Example AG".into(),
+            access: "transparency-center".into(),
+            nda: true,
+        },
+        report: sha256(b"report"),
+    };
+    let expires = Some(time("2027-07-09T10:00:00Z"));
+    let predicate = Predicate::Review(Common { expires, ..common }, body);
+    Statement { subject: vec![artifact("sigma.zip")], predicate }
+}
+
+fn head(common: Common, recovery: Option<RecordId>) -> Statement {
+    let subject = vec![Subject::of_channel(&common.channel)];
+    let expires = Some(time("2026-07-12T10:00:00Z"));
+    let body = HeadBody { record: id("renewed"), recovery };
+    Statement { subject, predicate: Predicate::Head(Common { expires, ..common }, body) }
+}
+
+pub(super) fn with_recovery(mut statement: Statement, recovery: Option<KeySet>) -> Statement {
+    if let Predicate::Channel(_, body) = &mut statement.predicate {
+        body.recovery = recovery;
+    }
+    statement
+}
+
+/// One valid statement of each type and chain.
+fn all_statements() -> Vec<Statement> {
+    let on_recovery = |seq| Common { chain: Chain::Recovery, keys: Some(id("keys")), ..common(seq) };
+    let recovery = Some(set(&[&signer("vendor.example/recovery", 3)], 1));
+    let publish = set(&[&signer("vendor.example/publish", 1)], 1);
+    let mut frozen = with_recovery(channel(on_recovery(0), publish.clone()), recovery.clone());
+    if let Predicate::Channel(_, body) = &mut frozen.predicate {
+        body.signers = None;
+    }
+    let mut all = statements().to_vec();
+    all.extend([withdraw(common(10)), withdraw(on_recovery(0)), review(common(11))]);
+    all.extend([head(common(12), None), head(common(13), Some(id("recovery"))), frozen]);
+    all.push(with_recovery(channel(on_recovery(4), publish), recovery));
+    all
+}
+
+/// One valid statement of each of the first types, the channel's as genesis and as a later record.
 fn statements() -> [Statement; 4] {
     let publish = signer("vendor.example/publish", 1);
     let spare = signer("vendor.example/spare", 2);

@@ -17,7 +17,7 @@ fn refuses_a_record_without_a_required_field() {
         ("predicate", "issued"),
         ("predicate", "audience"),
     ];
-    for statement in statements() {
+    for statement in all_statements() {
         for (path, field) in everywhere {
             let code = code_after(&statement, path, |object| {
                 object.remove(field).unwrap();
@@ -129,7 +129,7 @@ fn refuses_other_statement_and_predicate_types() {
     {
         assert_eq!(change("predicateType", text), Some("field-form"));
     }
-    for name in ["withdraw", "review", "promote", "notice", "head"] {
+    for name in ["promote", "notice"] {
         assert_eq!(
             change("predicateType", &format!("urn:indelible:{name}:v1")),
             Some("record-type-reserved")
@@ -161,8 +161,10 @@ fn binds_prev_and_keys_to_the_position() {
 }
 
 #[test]
-fn only_a_channel_record_has_seq_zero() {
-    for statement in [release(common(0)), rules(common(0))] {
+fn only_a_channel_record_opens_a_channel() {
+    for statement in
+        [release(common(0)), rules(common(0)), withdraw(common(0)), review(common(0)), head(common(0), None)]
+    {
         assert_eq!(parse_payload(&statement.encode()).unwrap_err().code(), "field-not-allowed");
     }
 }
@@ -235,7 +237,7 @@ fn reads_every_audience_and_no_other() {
 }
 
 #[test]
-fn reads_the_recovery_chain_for_channel_records_only() {
+fn only_channel_and_withdraw_records_are_on_the_recovery_chain() {
     let [_, later, release, rules] = statements();
     let with_chain = |statement: &Statement, chain: &str| {
         let chain = String::from(chain);
@@ -244,17 +246,21 @@ fn reads_the_recovery_chain_for_channel_records_only() {
         })
     };
     assert_eq!(with_chain(&later, "recovery"), None);
+    assert_eq!(with_chain(&withdraw(common(9)), "recovery"), None);
+    assert_eq!(with_chain(&review(common(9)), "recovery"), Some("field-not-allowed"));
+    assert_eq!(with_chain(&head(common(9), None), "recovery"), Some("field-not-allowed"));
     assert_eq!(with_chain(&later, "publish"), Some("field-form"));
     assert_eq!(with_chain(&release, "recovery"), Some("field-not-allowed"));
     assert_eq!(with_chain(&rules, "recovery"), Some("field-not-allowed"));
 
     // Its first record follows none of its own chain, but names the channel record in force.
     let first = Common { chain: Chain::Recovery, keys: Some(id("keys")), ..common(0) };
-    let statement = channel(first, set(&[&signer("a", 1)], 1));
+    let recovery = || Some(set(&[&signer("r", 2)], 1));
+    let statement = with_recovery(channel(first, set(&[&signer("a", 1)], 1)), recovery());
     assert_eq!(signed(&statement).statement(), &statement);
     let without = Common { chain: Chain::Recovery, ..common(0) };
-    let error = parse_payload(&channel(without, set(&[&signer("a", 1)], 1)).encode()).unwrap_err();
-    assert_eq!(error.code(), "field-missing");
+    let statement = with_recovery(channel(without, set(&[&signer("a", 1)], 1)), recovery());
+    assert_eq!(parse_payload(&statement.encode()).unwrap_err().code(), "field-missing");
 }
 
 #[test]

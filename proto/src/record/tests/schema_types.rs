@@ -4,13 +4,18 @@ use alloc::format;
 
 use super::*;
 
-fn remove(statement: &Statement, path: &str, field: &str) -> Option<&'static str> {
+pub(super) fn remove(statement: &Statement, path: &str, field: &str) -> Option<&'static str> {
     code_after(statement, path, |object| {
         object.remove(field).unwrap();
     })
 }
 
-fn put(statement: &Statement, path: &str, field: &str, value: impl Into<Value>) -> Option<&'static str> {
+pub(super) fn put(
+    statement: &Statement,
+    path: &str,
+    field: &str,
+    value: impl Into<Value>,
+) -> Option<&'static str> {
     code_after(statement, path, |object| {
         object.insert(field.into(), value.into());
     })

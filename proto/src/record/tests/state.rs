@@ -5,6 +5,22 @@ use alloc::format;
 use super::follow::Story;
 use super::*;
 
+/// A channel with both chains begun and, perhaps, frozen.
+fn recovered(frozen: bool) -> ChannelState {
+    let (publish, recovery) = (signer("a", 1), signer("r", 3));
+    let genesis = with_recovery(channel(common(0), set(&[&publish], 1)), Some(set(&[&recovery], 1)));
+    let record = SignedRecord::sign(&genesis, &[&publish]).unwrap();
+    let state = may_follow(None, &record).unwrap();
+    let place = state.next_place(Chain::Recovery).unwrap();
+    let next = Common { keys: Some(place.keys), chain: Chain::Recovery, ..common(place.seq) };
+    let mut statement = with_recovery(channel(next, set(&[&publish], 1)), Some(set(&[&recovery], 1)));
+    if frozen && let Predicate::Channel(_, body) = &mut statement.predicate {
+        body.signers = None;
+    }
+    let signers: &[&RecordSigner] = if frozen { &[&recovery] } else { &[&publish, &recovery] };
+    may_follow(Some(&state), &SignedRecord::sign(&statement, signers).unwrap()).unwrap()
+}
+
 fn state() -> ChannelState {
     let (a, b) = (signer("a", 1), signer("b", 2));
     let mut story = Story::with(&[&a, &b], 2);
@@ -24,7 +40,7 @@ fn code(text: &str) -> &'static str {
 
 #[test]
 fn reads_what_it_writes() {
-    for state in [Story::begin().state, state()] {
+    for state in [Story::begin().state, state(), recovered(true), recovered(false)] {
         let text = state.encode();
         assert_eq!(ChannelState::parse(text.as_bytes()), Ok(state));
     }
@@ -35,8 +51,8 @@ fn has_the_documented_lines() {
     let state = Story::begin().state;
     let (id, key) = (state.head(), key("vendor.example/publish", 1));
     let expected = format!(
-        "indelible-channel-state/v1\nchannel {CHANNEL}\ngenesis {id}\nhead {id}\nseq 0\nkeys {id}\n\
-         signers 1 of 1\n{}\nrecovery none\n",
+        "indelible-channel-state/v2\nchannel {CHANNEL}\ngenesis {id}\nhead {id}\nseq 0\nkeys {id}\n\
+         cooldown 259200\nmax-age 259200\nsigners 1 of 1\n{}\nrecovery none\n",
         key.encode()
     );
     assert_eq!(state.encode(), expected);
@@ -44,7 +60,8 @@ fn has_the_documented_lines() {
 
 #[test]
 fn refuses_every_truncation_and_extra_byte() {
-    for text in [Story::begin().state.encode(), state().encode()] {
+    for state in [Story::begin().state, state(), recovered(true), recovered(false)] {
+        let text = state.encode();
         for end in 0..text.len() {
             assert_ne!(code(&text[..end]), "accepted", "{:?}", &text[..end]);
         }
@@ -58,7 +75,10 @@ fn refuses_every_truncation_and_extra_byte() {
 fn refuses_other_spellings() {
     let text = state().encode();
     for (from, to) in [
-        ("state/v1", "state/v2"),
+        ("state/v2", "state/v1"),
+        ("\ncooldown 259200", "\ncooldown 31622401"),
+        ("\nmax-age 259200", "\nmax-age 0259200"),
+        ("\nrecovery-head none", "\nrecovery-head None"),
         ("channel ", "channel  "),
         ("\nseq 2", "\nseq 02"),
         ("\nseq 2", "\nseq +2"),
@@ -107,6 +127,14 @@ fn refuses_a_state_that_contradicts_itself() {
     assert_eq!(code(&text.replace("\nseq 0", "\nseq 1")), "channel-state-number");
     let text = state().encode();
     assert_eq!(code(&text.replace("\nseq 2", "\nseq 0")), "channel-state-number");
+    // Only the recovery chain freezes, or names other keys while the genesis is the newest record.
+    for frozen in [true, false] {
+        let text = recovered(frozen).encode();
+        let (lines, _) = text.split_once("recovery-head ").unwrap();
+        assert_eq!(code(&format!("{lines}recovery-head none\n")), "channel-state-unreachable");
+        let above = text.replace("recovery-seq 0", "recovery-seq 9007199254740992");
+        assert_eq!(code(&above), "channel-state-number");
+    }
 }
 
 #[test]
