@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`sequencer`] | owns the log on one thread: admits, commits, signs |
 //! | [`journal`] | what an acknowledgement rests on |
+//! | [`clock`] | when checkpoints were signed |
 //! | [`storage`], [`tree_reader`] | full tiles and bundles on disk, and reading the tree |
 //! | [`index`] | rebuildable look-ups |
 //! | [`cosign`], [`publish`] | collects cosignatures, and publishes what a quorum has cosigned |
@@ -18,6 +19,7 @@
 mod blocking;
 mod chain;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod cosign;
 pub mod history;

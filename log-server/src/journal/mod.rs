@@ -37,7 +37,8 @@
 //! | 96 | | payload, then zeros up to a multiple of 8 |
 //!
 //! Payload of a batch: index of its first entry (8), tree size after it (8), root after it (32), then its
-//! entries as in an entry bundle. Payload of a signed checkpoint: the signed note.
+//! entries as in an entry bundle. Payload of a signed checkpoint: when it was signed, in seconds since 1970 (8),
+//! then the signed note.
 //!
 //! **An append is the unit of durability**: its records are written with one call and synced with one
 //! `fdatasync` before anything else is written. So only the last append can be torn, and it was never
@@ -62,14 +63,13 @@ mod segment;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
 use indelible_proto::hash::Hash;
 use indelible_proto::size::{LeafIndex, TreeSize};
 
 use crate::kind::LogKind;
 use crate::storage::{LogFile, Storage, TEMPORARY_SUFFIX};
 pub use error::{Damage, JournalError};
-pub use record::{Batch, Payload};
+pub use record::{Batch, Checkpoint, Payload};
 use record::{Mark, Place};
 use scan::Scanner;
 use segment::{Header, SEGMENT_HEADER_BYTES};
@@ -148,14 +148,14 @@ impl Journal {
         dir: &Path,
         identity: Identity,
         segment_bytes: u64,
-        note: Bytes,
+        checkpoint: Checkpoint,
     ) -> Result<(), JournalError> {
         storage.create_dir(dir)?;
         let tip = Tip { append: 0, previous: Hash::from_bytes([0; Hash::LEN]), size: TreeSize::ZERO };
         let active = Active::start(storage, dir, identity, 0, segment_bytes, tip, None)?;
         let segments = VecDeque::from([Segment { path: segment::path(dir, 0), first: None, appends: 0 }]);
         Self::assemble(storage, dir, identity, segment_bytes, segments, active, tip)
-            .append(&[Payload::Checkpoint(note)])
+            .append(&[Payload::Checkpoint(checkpoint)])
     }
 
     /// Opens the journal in `dir`: checks every record, cuts a torn append at the end, and makes sure that

@@ -50,7 +50,7 @@ pub(super) fn damaged(path: &Path, (offset, damage): DamageAt) -> JournalError {
 }
 
 /// The longest run of consecutive generations that ends with the highest, in order. Segments below a gap
-/// were given up while a crash kept one of them from being deleted. Deletes temporary storage.
+/// were given up while a crash kept one of them from being deleted. Deletes temporary files.
 fn consecutive_generations(storage: &Storage, dir: &Path) -> Result<Vec<u64>, JournalError> {
     storage.remove_leftovers(dir)?;
     let names = storage.list(dir)?.ok_or_else(|| JournalError::Missing { dir: dir.to_owned() })?;

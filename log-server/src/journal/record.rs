@@ -4,6 +4,7 @@
 use bytes::{BufMut as _, Bytes};
 use indelible_proto::hash::{Hash, sha256};
 use indelible_proto::size::{LeafIndex, TreeSize};
+use indelible_proto::time::UnixSeconds;
 use indelible_proto::tree::TreeHead;
 use indelible_proto::wire::Reader;
 
@@ -27,13 +28,22 @@ pub struct Batch {
     pub entries: Bytes,
 }
 
+/// A checkpoint this log signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// When; never before the one before it.
+    pub signed_at: UnixSeconds,
+    /// The signed note's bytes.
+    pub note: Bytes,
+}
+
 /// What a record says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Payload {
     /// Entries that are sequenced.
     Batch(Batch),
-    /// A checkpoint this log signed: the signed note's bytes.
-    Checkpoint(Bytes),
+    /// The signed head of the tree.
+    Checkpoint(Checkpoint),
 }
 
 impl Payload {
@@ -47,7 +57,7 @@ impl Payload {
     fn encoded_bytes(&self) -> usize {
         match self {
             Self::Batch(batch) => BATCH_HEADER_BYTES + batch.entries.len(),
-            Self::Checkpoint(note) => note.len(),
+            Self::Checkpoint(checkpoint) => CHECKPOINT_HEADER_BYTES + checkpoint.note.len(),
         }
     }
 
@@ -59,7 +69,10 @@ impl Payload {
                 out.put_slice(batch.head.root.as_bytes());
                 out.put_slice(&batch.entries);
             }
-            Self::Checkpoint(note) => out.put_slice(note),
+            Self::Checkpoint(checkpoint) => {
+                out.put_u64(checkpoint.signed_at.get());
+                out.put_slice(&checkpoint.note);
+            }
         }
     }
 
@@ -77,7 +90,11 @@ impl Payload {
                 let entries = bytes.slice(reader.position()..);
                 Some(Self::Batch(Batch { first, head: TreeHead { size, root }, entries }))
             }
-            2 => Some(Self::Checkpoint(bytes.clone())),
+            2 => {
+                let mut reader = Reader::new(bytes);
+                let signed_at = UnixSeconds::new(reader.u64().ok()?).ok()?;
+                Some(Self::Checkpoint(Checkpoint { signed_at, note: bytes.slice(reader.position()..) }))
+            }
             _ => None,
         }
     }
@@ -169,3 +186,6 @@ fn padded(bytes: usize) -> usize {
 
 /// Bytes of a batch payload before its entries.
 const BATCH_HEADER_BYTES: usize = 8 + 8 + Hash::LEN;
+
+/// Bytes of a checkpoint payload before its note.
+const CHECKPOINT_HEADER_BYTES: usize = 8;

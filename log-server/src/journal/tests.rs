@@ -1,6 +1,8 @@
 use std::fs;
 
+use bytes::Bytes;
 use indelible_proto::hash::sha256;
+use indelible_proto::time::UnixSeconds;
 use indelible_proto::tree::TreeHead;
 use tempfile::TempDir;
 
@@ -13,6 +15,14 @@ fn identity() -> Identity {
     Identity { origin_hash: sha256(b"example.com/log"), kind: LogKind::Raw }
 }
 
+fn signed(note: &'static [u8]) -> Checkpoint {
+    Checkpoint { signed_at: UnixSeconds::new(1_800_000_000).unwrap(), note: Bytes::from_static(note) }
+}
+
+fn checkpoint(note: impl Into<Bytes>) -> Payload {
+    Payload::Checkpoint(Checkpoint { note: note.into(), ..signed(b"") })
+}
+
 /// A batch of one entry at `index`, and a checkpoint; of a length that needs padding.
 fn append_of(index: u64) -> Vec<Payload> {
     let entry = format!("entry {index}, {}", "x".repeat(usize::try_from(index % 9).unwrap()));
@@ -22,15 +32,15 @@ fn append_of(index: u64) -> Vec<Payload> {
         head: TreeHead { size, root: sha256(entry.as_bytes()) },
         entries: Bytes::from(entry),
     };
-    vec![Payload::Batch(batch), Payload::Checkpoint(Bytes::from(format!("checkpoint {}", index + 1)))]
+    vec![Payload::Batch(batch), checkpoint(format!("checkpoint {}", index + 1))]
 }
 
 fn first_append() -> Vec<Payload> {
-    vec![Payload::Checkpoint(Bytes::from_static(b"checkpoint 0"))]
+    vec![checkpoint("checkpoint 0")]
 }
 
 fn create(dir: &Path) {
-    Journal::create(&Storage::real(), dir, identity(), SEGMENT, Bytes::from_static(b"checkpoint 0")).unwrap();
+    Journal::create(&Storage::real(), dir, identity(), SEGMENT, signed(b"checkpoint 0")).unwrap();
 }
 
 fn open(dir: &Path) -> Result<Journal, JournalError> {
@@ -95,7 +105,7 @@ fn an_append_larger_than_a_segment_gets_one_of_its_own() {
     let dir = temporary.path().join("journal");
     journal_of(&dir, 1);
     let mut large = append_of(1);
-    large[1] = Payload::Checkpoint(Bytes::from(vec![7; 100_000]));
+    large[1] = checkpoint(vec![7; 100_000]);
     let mut journal = open(&dir).unwrap();
     journal.append(&large).unwrap();
     journal.append(&append_of(2)).unwrap();
@@ -217,7 +227,7 @@ fn an_entry_that_looks_like_a_later_record_is_no_proof_of_one() {
     // Everything right but the mark, which nobody outside can know.
     let place = Place { append: 99, part: 0, parts: 1 };
     let mut forged = vec![0; 80];
-    let note = Payload::Checkpoint(Bytes::from_static(b"forged"));
+    let note = checkpoint("forged");
     record::encode(&mut forged, &[0; 16], place, &journal.tip.previous, &note);
     let Payload::Batch(mut batch) = append_of(0).remove(0) else { panic!() };
     batch.entries = Bytes::from(forged);
@@ -328,7 +338,7 @@ fn creating_refuses_an_existing_directory() {
     let temporary = TempDir::new().unwrap();
     let dir = temporary.path().join("journal");
     create(&dir);
-    let again = Journal::create(&Storage::real(), &dir, identity(), SEGMENT, Bytes::new());
+    let again = Journal::create(&Storage::real(), &dir, identity(), SEGMENT, signed(b""));
     assert_eq!(again.unwrap_err().code(), "disk");
 }
 
@@ -339,7 +349,7 @@ fn takes_nothing_more_after_a_failed_write() {
     create(&dir);
     let mut journal = open(&dir).unwrap();
     fs::remove_dir_all(&dir).unwrap();
-    let large = Payload::Checkpoint(Bytes::from(vec![7; 100_000]));
+    let large = checkpoint(vec![7; 100_000]);
     assert_eq!(journal.append(&[large]).unwrap_err().code(), "disk");
     assert_eq!(journal.append(&append_of(0)).unwrap_err().code(), "journal-poisoned");
 }

@@ -10,11 +10,11 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use bytes::Bytes;
 use indelible_client::planted::{self, Bug};
 use indelible_proto::checkpoint::Origin;
 use indelible_proto::sign::LogSigner;
 use indelible_proto::size::TreeSize;
+use indelible_proto::time::UnixSeconds;
 use indelible_proto::tree::TreeHead;
 use tokio::sync::watch;
 
@@ -26,8 +26,9 @@ use super::settings::Tuning;
 use super::state::{Channels, Step};
 use super::sync::SyncPasses;
 use super::writer::Writer;
+use crate::clock::Clock;
 use crate::index::Index;
-use crate::journal::{Batch, Journal, Payload};
+use crate::journal::{Batch, Checkpoint, Journal, Payload};
 use crate::storage::heads::Heads;
 use crate::storage::tiles::{BUNDLE_ENTRIES, full_bundle_entries};
 use crate::tree_reader::{Edge, FullParts, TreeReader};
@@ -57,6 +58,9 @@ impl Integrated {
 pub(super) struct Log {
     pub(super) origin: Origin,
     pub(super) signer: LogSigner,
+    pub(super) clock: Clock,
+    /// When the newest checkpoint was signed.
+    pub(super) signed_at: UnixSeconds,
     pub(super) tuning: Tuning,
     pub(super) journal: Journal,
     pub(super) integrated: Integrated,
@@ -112,14 +116,17 @@ impl Log {
         let PlannedBatch { first, head, entries, keys, step } = batch;
         let signed = SignedHead::sign(&self.origin, head, &self.signer)?;
         self.unsynced_bytes += entries.len() as u64;
-        let note = Bytes::from(signed.note.encode());
         if planted::has(Bug::PublishBeforePersist) {
             self.reader.show(step.edge.clone());
             self.signed.send_replace(Arc::new(signed.clone()));
             // For long enough that it leaves the process.
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
-        self.journal.append(&[Payload::Batch(Batch { first, head, entries }), Payload::Checkpoint(note)])?;
+        // Never before the last one, whatever the clock does meanwhile.
+        self.signed_at = self.signed_at.max(self.clock.now());
+        let checkpoint = Checkpoint { signed_at: self.signed_at, note: signed.note.encode().into() };
+        let batch = Batch { first, head, entries };
+        self.journal.append(&[Payload::Batch(batch), Payload::Checkpoint(checkpoint)])?;
         let full = self.integrated.apply(step);
         self.writer.put(full)?;
         self.reader.show(self.integrated.edge.clone());

@@ -9,6 +9,7 @@ use indelible_proto::note::NoteError;
 use indelible_proto::record::{AdmissionError, RecordError};
 use indelible_proto::size::{LeafIndex, TreeSize};
 use indelible_proto::tile::RightEdgeError;
+use indelible_proto::time::UnixSeconds;
 use indelible_proto::wire::DecodeError;
 
 use crate::index::IndexError;
@@ -195,6 +196,17 @@ pub enum Refusal {
         /// The stored tree's root at that size.
         stored: Hash,
     },
+    /// The clock went back: it is wrong, or the machine is an old image of itself.
+    #[error(
+        "the clock says {now}, but the newest checkpoint was signed at {signed_at}: set the clock right and \
+         start again; if it is right, the machine or its data was restored from elsewhere: restore the newest data"
+    )]
+    ClockBehind {
+        /// When the newest checkpoint was signed.
+        signed_at: UnixSeconds,
+        /// What the clock says.
+        now: UnixSeconds,
+    },
     /// The published checkpoint is not one of this log, so it says nothing about what was published.
     #[error(
         "{} is not a checkpoint signed by this log: {reason}; restore it from any reader's copy",
@@ -219,6 +231,7 @@ impl Refusal {
             Self::PublishedAhead { .. } => "published-ahead",
             Self::PublishedDiffers { .. } => "published-differs",
             Self::PublishedUnreadable { .. } => "published-unreadable",
+            Self::ClockBehind { .. } => "clock-behind",
         }
     }
 }

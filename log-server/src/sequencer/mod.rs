@@ -24,7 +24,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 
-use bytes::Bytes;
 use indelible_proto::record::{ChannelName, ChannelState};
 use indelible_proto::tree::TreeHead;
 use tokio::sync::{oneshot, watch};
@@ -32,10 +31,10 @@ use tokio::sync::{oneshot, watch};
 pub use checkpoint::SignedHead;
 pub use error::{CheckpointFault, OpenError, Refusal, SequencerError, SignError};
 pub use queue::{Occurrence, Outcome, Submission, SubmitError};
-pub use settings::{CoreSettings, System, Tuning};
+pub use settings::{CLOCK_TOLERANCE_S, CoreSettings, System, Tuning};
 
 use crate::index::Index;
-use crate::journal::Journal;
+use crate::journal::{Checkpoint, Journal};
 use crate::storage::disk::Lock;
 use crate::storage::tiles::TileFiles;
 use crate::storage::{DiskError, Storage};
@@ -78,9 +77,15 @@ pub fn create_tuned(settings: &CoreSettings, tuning: &Tuning) -> Result<(), Open
         made => made?,
     }
     let signed = SignedHead::sign(&settings.origin, TreeHead::empty(), &settings.signer)?;
-    let note = Bytes::from(signed.note.encode());
+    let checkpoint = Checkpoint { signed_at: settings.system.clock.now(), note: signed.note.encode().into() };
     TileFiles::create(storage, &unfinished)?;
-    Journal::create(storage, &unfinished.join(JOURNAL_DIR), identity(settings), tuning.segment_bytes, note)?;
+    Journal::create(
+        storage,
+        &unfinished.join(JOURNAL_DIR),
+        identity(settings),
+        tuning.segment_bytes,
+        checkpoint,
+    )?;
     Ok(storage.rename(&unfinished, dir)?)
 }
 
@@ -141,7 +146,8 @@ impl Sequencer {
         let identity = identity(&settings);
         // Opened before anything is written, so that its sync sees every write-back error.
         let whole_disk = storage.whole_disk(&dir)?;
-        let Recovered { journal, integrated, reader, signed, synced } = recover(&settings, &tuning)?;
+        let Recovered { journal, integrated, reader, signed, signed_at, synced } =
+            recover(&settings, &tuning)?;
         let memory = tuning.index_memory_entries;
         let index_dir = settings.system.index_dir.clone().unwrap_or_else(|| dir.join(INDEX_DIR));
         let index = Arc::new(Index::open(&index_dir, identity, Arc::clone(&reader), memory)?);
@@ -164,6 +170,8 @@ impl Sequencer {
         let log = Log {
             origin: shared.settings.origin.clone(),
             signer: shared.settings.signer.clone(),
+            clock: shared.settings.system.clock.clone(),
+            signed_at,
             tuning,
             journal,
             integrated,

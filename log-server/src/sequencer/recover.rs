@@ -7,20 +7,20 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use bytes::Bytes;
 use indelible_proto::hash::{Hash, leaf_hash, sha256};
 use indelible_proto::note::{MAX_NOTE_BYTES, VerifierKey};
 use indelible_proto::record::{ChannelState, SignedRecord, may_follow};
 use indelible_proto::sign::Signer as _;
 use indelible_proto::size::{LeafIndex, TreeSize};
 use indelible_proto::tile::{BundleId, RightEdge, Tile, TileError, TileId, TileWidth};
+use indelible_proto::time::UnixSeconds;
 
 use super::checkpoint::SignedHead;
 use super::commit::Integrated;
 use super::error::{OpenError, Refusal, SignError};
-use super::settings::{CoreSettings, Tuning};
+use super::settings::{CLOCK_TOLERANCE_S, CoreSettings, Tuning};
 use super::state::{Channels, NewEntry, Step};
-use crate::journal::{Batch, Identity, Journal, Payload};
+use crate::journal::{Batch, Checkpoint, Identity, Journal, Payload};
 use crate::kind::LogKind;
 use crate::storage::entries::{self, EncodedEntry, PartialBundle};
 use crate::storage::heads::Heads;
@@ -39,6 +39,7 @@ pub(super) struct Recovered {
     pub(super) integrated: Integrated,
     pub(super) reader: Arc<TreeReader>,
     pub(super) signed: SignedHead,
+    pub(super) signed_at: UnixSeconds,
     /// Up to which entry tiles and bundles are known to be durable.
     pub(super) synced: TreeSize,
 }
@@ -65,10 +66,12 @@ pub(super) fn recover(settings: &CoreSettings, tuning: &Tuning) -> Result<Recove
     let mut replay = Replay::start(files.clone(), settings.kind, &journal, usable)?;
     let synced = replay.integrated.edge.tiles.size();
     journal.replay(|append| replay.append(append))?;
-    let (integrated, note) = replay.finish();
+    let (integrated, checkpoint) = replay.finish();
 
     let head = integrated.edge.tiles.head();
-    let signed = last_signed(note.as_ref(), settings, head.size)?;
+    let Checkpoint { signed_at, note } = checkpoint.ok_or(Refusal::CheckpointMissing { size: head.size })?;
+    let signed = SignedHead::read(&note, &settings.origin, settings.signer.verifier());
+    let signed = signed.map_err(|reason| Refusal::CheckpointForeign { reason })?;
     let expected = signed.checkpoint.head();
     if expected != head {
         let (size, got, expected) = (head.size, head.root, expected.root);
@@ -79,13 +82,16 @@ pub(super) fn recover(settings: &CoreSettings, tuning: &Tuning) -> Result<Recove
         check_signed_before(&reader, &heads)?;
     }
     check_published(&reader, settings)?;
-    Ok(Recovered { journal, integrated, reader: Arc::new(reader), signed, synced })
+    check_clock(signed_at, settings.system.clock.now())?;
+    Ok(Recovered { journal, integrated, reader: Arc::new(reader), signed, signed_at, synced })
 }
 
-fn last_signed(note: Option<&Bytes>, settings: &CoreSettings, size: TreeSize) -> Result<SignedHead, Refusal> {
-    let note = note.ok_or(Refusal::CheckpointMissing { size })?;
-    SignedHead::read(note, &settings.origin, settings.signer.verifier())
-        .map_err(|reason| Refusal::CheckpointForeign { reason })
+/// A clock far behind the newest signature shows an old image of the machine, or signs in the wrong order.
+fn check_clock(signed_at: UnixSeconds, now: UnixSeconds) -> Result<(), Refusal> {
+    if now.get().saturating_add(CLOCK_TOLERANCE_S) < signed_at.get() {
+        return Err(Refusal::ClockBehind { signed_at, now });
+    }
+    Ok(())
 }
 
 /// The head that the snapshot knows was signed must be part of the tree.
@@ -124,7 +130,7 @@ struct Replay {
     files: TileFiles,
     integrated: Integrated,
     /// The last checkpoint so far.
-    note: Option<Bytes>,
+    checkpoint: Option<Checkpoint>,
 }
 
 impl Replay {
@@ -156,14 +162,14 @@ impl Replay {
             None => channels_from_bundles(&files, kind, size)?,
         };
         let channels = Arc::new(RwLock::new(channels));
-        Ok(Self { kind, files, integrated: Integrated { edge, channels }, note: None })
+        Ok(Self { kind, files, integrated: Integrated { edge, channels }, checkpoint: None })
     }
 
     fn append(&mut self, payloads: Vec<Payload>) -> Result<(), OpenError> {
         for payload in payloads {
             match payload {
                 Payload::Batch(batch) => self.batch(&batch)?,
-                Payload::Checkpoint(note) => self.note = Some(note),
+                Payload::Checkpoint(checkpoint) => self.checkpoint = Some(checkpoint),
             }
         }
         Ok(())
@@ -194,10 +200,10 @@ impl Replay {
         Ok(self.integrated.apply(step).write(&self.files)?)
     }
 
-    fn finish(mut self) -> (Integrated, Option<Bytes>) {
+    fn finish(mut self) -> (Integrated, Option<Checkpoint>) {
         // The entries of the partial bundle are slices of whole segments; keep copies of the entries alone.
         self.integrated.edge.bundle = self.integrated.edge.bundle.detached();
-        (self.integrated, self.note)
+        (self.integrated, self.checkpoint)
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use indelible_proto::checkpoint::Origin;
 use indelible_proto::sign::LogSigner;
 
+use crate::clock::Clock;
 use crate::index::DEFAULT_MEMORY_ENTRIES;
 use crate::journal::DEFAULT_SEGMENT_BYTES;
 use crate::kind::LogKind;
@@ -37,14 +38,21 @@ pub struct System {
     pub storage: Storage,
     /// Where its index is, if not in the data directory. The index is always on the real disk.
     pub index_dir: Option<PathBuf>,
+    /// What time it is.
+    pub clock: Clock,
 }
 
 impl System {
     /// This machine.
     pub fn real() -> Self {
-        Self { storage: Storage::real(), index_dir: None }
+        Self { storage: Storage::real(), index_dir: None, clock: Clock::system() }
     }
 }
+
+/// How far the clock may be behind the time of the newest checkpoint when a log is opened, in seconds: what
+/// setting a clock right moves it back. Further behind, it is not the clock that time was read from, or the
+/// machine is an old image of itself.
+pub const CLOCK_TOLERANCE_S: u64 = 60;
 
 /// Limits that no operator needs to touch, but tests and benchmarks do.
 #[derive(Clone, Copy, Debug)]

@@ -1,6 +1,9 @@
 //! What opening and creating refuse.
 
 use super::*;
+use crate::clock::Clock;
+use crate::journal::{JournalError, Payload};
+use indelible_proto::time::UnixSeconds;
 
 /// The note of the log's newest head, as a publisher would write it.
 fn publish(log: &TestLog, handle: &SequencerHandle) {
@@ -180,4 +183,42 @@ fn without_a_snapshot_a_flipped_bit_in_a_tile_contradicts_the_journal() {
     let error = log.open_error();
     assert_eq!(error.code(), "root-differs-from-signed");
     assert!(error.refuses_to_sign());
+}
+
+/// The log's settings with a clock that has stopped.
+fn at(log: &TestLog, seconds: u64) -> CoreSettings {
+    let now = UnixSeconds::new(seconds).unwrap();
+    let system = System { clock: Clock::new(move || now), ..System::real() };
+    CoreSettings { system, ..log.settings() }
+}
+
+#[test]
+fn a_clock_behind_the_newest_signature_refuses() {
+    const SIGNED_AT: u64 = 5_000_000_000;
+    let log = TestLog::raw();
+    submit_range(&Sequencer::open(at(&log, SIGNED_AT)).unwrap().handle(), 0..3);
+    let error = Sequencer::open(at(&log, SIGNED_AT - CLOCK_TOLERANCE_S - 1)).map(|_| ()).unwrap_err();
+    assert_eq!(error.code(), "clock-behind");
+    assert!(error.refuses_to_sign());
+    assert!(error.to_string().contains("2128-06-11T08:53:20Z"), "{error}");
+    drop(Sequencer::open(at(&log, SIGNED_AT - CLOCK_TOLERANCE_S)).unwrap());
+}
+
+#[test]
+fn the_recorded_time_never_goes_back() {
+    const SIGNED_AT: u64 = 5_000_000_000;
+    let log = TestLog::raw();
+    submit_range(&Sequencer::open(at(&log, SIGNED_AT)).unwrap().handle(), 0..3);
+    submit_range(&Sequencer::open(at(&log, SIGNED_AT - 50)).unwrap().handle(), 3..6);
+    let journal = Journal::open(&Storage::real(), &log.data().join("journal"), identity(&log.settings()), 1);
+    let mut times = Vec::new();
+    let collected = journal.unwrap().replay(|append| {
+        times.extend(append.into_iter().filter_map(|payload| match payload {
+            Payload::Checkpoint(checkpoint) => Some(checkpoint.signed_at.get()),
+            Payload::Batch(_) => None,
+        }));
+        Ok::<_, JournalError>(())
+    });
+    collected.unwrap();
+    assert_eq!(times[times.len() - 2..], [SIGNED_AT, SIGNED_AT]);
 }
