@@ -1,6 +1,7 @@
 //! Publishing to, verifying against and watching an Indelible transparency log.
 
 pub mod cli;
+pub mod client_config;
 pub mod durable;
 pub mod fetch;
 pub mod files;

@@ -1,10 +1,13 @@
 //! What a client remembers between runs: per log the largest checkpoint it verified, per channel the last
-//! record it verified.
+//! record it published and the last it verified for installation. Those are apart: who publishes may well
+//! verify an older release.
 //!
 //! ```text
 //! <dir>/lock
 //! <dir>/checkpoints/<SHA-256 of the origin, hex>         the signed note, byte for byte
-//! <dir>/channels/<SHA-256 of the channel name, hex>      see [`LastRecord`]
+//! <dir>/channels/<SHA-256 of the channel name, hex>      the last published, see [`LastRecord`]
+//! <dir>/verified/<SHA-256 of the channel name, hex>      the last verified, likewise
+//! <dir>/time                                             `indelible-time-floor/v1`, then seconds since 1970
 //! ```
 //!
 //! Trusted for what it says about the past: an older copy of the directory forgets, and a rollback to
@@ -21,6 +24,7 @@ use indelible_proto::hash::sha256;
 use indelible_proto::note::{MAX_NOTE_BYTES, SignedNote};
 use indelible_proto::policy::{LogSigned, Policy, VerifiedCheckpoint};
 use indelible_proto::record::{ChannelName, RecordId};
+use indelible_proto::time::UnixSeconds;
 use indelible_proto::wire::{DecodeError, Reader, parse_utf8};
 
 use crate::durable::{self, DirLock, DurableError};
@@ -70,7 +74,7 @@ impl StateError {
     }
 }
 
-/// The last record of a channel that was verified.
+/// The last record of a channel that was published or verified.
 ///
 /// Its file, with one newline after each line:
 ///
@@ -134,7 +138,8 @@ impl StateDir {
     pub fn open(dir: &Path) -> Result<Self, StateError> {
         make_dir(dir)?;
         let lock = DirLock::acquire(dir)?;
-        for sub in [CHECKPOINTS, CHANNELS] {
+        durable::remove_leftovers(dir)?;
+        for sub in [CHECKPOINTS, CHANNELS, VERIFIED] {
             make_dir(&dir.join(sub))?;
             durable::remove_leftovers(&dir.join(sub))?;
         }
@@ -178,12 +183,23 @@ impl StateDir {
         Ok(durable::replace(&self.checkpoint_path(seen.origin()), &seen.note().encode())?)
     }
 
-    /// The last verified record of `channel`.
+    /// The last published record of `channel`.
     ///
     /// # Errors
     /// [`StateError::Damaged`] if the file is not whole or is about another channel, [`StateError::File`].
     pub fn last_record(&self, channel: &ChannelName) -> Result<Option<LastRecord>, StateError> {
-        let path = self.channel_path(channel);
+        Self::read_record(self.channel_path(CHANNELS, channel), channel)
+    }
+
+    /// The last record of `channel` that was verified for installation.
+    ///
+    /// # Errors
+    /// As [`Self::last_record`].
+    pub fn last_verified(&self, channel: &ChannelName) -> Result<Option<LastRecord>, StateError> {
+        Self::read_record(self.channel_path(VERIFIED, channel), channel)
+    }
+
+    fn read_record(path: PathBuf, channel: &ChannelName) -> Result<Option<LastRecord>, StateError> {
         let Some(bytes) = read(&path, LAST_RECORD_MAX_BYTES)? else {
             return Ok(None);
         };
@@ -194,21 +210,55 @@ impl StateDir {
         }
     }
 
-    /// Remembers the last verified record of a channel, in place of the one before. The caller has checked
+    /// Remembers the last published record of a channel, in place of the one before. The caller has checked
     /// that it is not an earlier one.
     ///
     /// # Errors
     /// [`StateError::File`].
     pub fn remember_record(&self, record: &LastRecord) -> Result<(), StateError> {
-        Ok(durable::replace(&self.channel_path(&record.channel), record.encode().as_bytes())?)
+        let path = self.channel_path(CHANNELS, &record.channel);
+        Ok(durable::replace(&path, record.encode().as_bytes())?)
+    }
+
+    /// The same for the last record that was verified for installation.
+    ///
+    /// # Errors
+    /// [`StateError::File`].
+    pub fn remember_verified(&self, record: &LastRecord) -> Result<(), StateError> {
+        let path = self.channel_path(VERIFIED, &record.channel);
+        Ok(durable::replace(&path, record.encode().as_bytes())?)
+    }
+
+    /// The newest time that a quorum of witnesses is known to have vouched for.
+    ///
+    /// # Errors
+    /// [`StateError::Damaged`] if the file is not whole, [`StateError::File`].
+    pub fn time_floor(&self) -> Result<Option<UnixSeconds>, StateError> {
+        let path = self.dir.join(TIME_FLOOR);
+        let Some(bytes) = read(&path, TIME_FLOOR_MAX_BYTES)? else {
+            return Ok(None);
+        };
+        parse_time_floor(&bytes).map(Some).map_err(|code| StateError::Damaged { path, code })
+    }
+
+    /// Remembers a time that a quorum vouched for, unless a later one is remembered.
+    ///
+    /// # Errors
+    /// As [`Self::time_floor`].
+    pub fn raise_time_floor(&self, time: UnixSeconds) -> Result<(), StateError> {
+        if self.time_floor()?.is_some_and(|floor| floor >= time) {
+            return Ok(());
+        }
+        let text = format!("{TIME_FLOOR_HEADER}\n{}\n", time.get());
+        Ok(durable::replace(&self.dir.join(TIME_FLOOR), text.as_bytes())?)
     }
 
     fn checkpoint_path(&self, origin: &Origin) -> PathBuf {
         self.dir.join(CHECKPOINTS).join(origin.hash_hex())
     }
 
-    fn channel_path(&self, channel: &ChannelName) -> PathBuf {
-        self.dir.join(CHANNELS).join(sha256(channel.as_str().as_bytes()).to_hex())
+    fn channel_path(&self, folder: &str, channel: &ChannelName) -> PathBuf {
+        self.dir.join(folder).join(sha256(channel.as_str().as_bytes()).to_hex())
     }
 }
 
@@ -232,8 +282,21 @@ fn record_id(reader: &mut Reader<'_>) -> Result<RecordId, &'static str> {
     RecordId::parse(text).ok_or("record-id-not-hex")
 }
 
+fn parse_time_floor(bytes: &[u8]) -> Result<UnixSeconds, &'static str> {
+    let mut reader = Reader::with_limit(bytes, TIME_FLOOR_MAX_BYTES).map_err(|error| error.code())?;
+    reader.expect_line(TIME_FLOOR_HEADER).map_err(|error| error.code())?;
+    let seconds = reader.decimal_line().map_err(|error| error.code())?;
+    reader.finish().map_err(|error| error.code())?;
+    UnixSeconds::new(seconds).map_err(|error| error.code())
+}
+
+const TIME_FLOOR: &str = "time";
+const TIME_FLOOR_HEADER: &str = "indelible-time-floor/v1";
+/// The header and 20 digits.
+const TIME_FLOOR_MAX_BYTES: usize = 64;
 const CHECKPOINTS: &str = "checkpoints";
 const CHANNELS: &str = "channels";
+const VERIFIED: &str = "verified";
 const LAST_RECORD_HEADER: &str = "indelible-last-record/v1";
 /// Two hashes, a number, the header and a channel name.
 const LAST_RECORD_MAX_BYTES: usize = 4096;

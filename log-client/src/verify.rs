@@ -1,29 +1,39 @@
 //! Offline verification of an artifact: what the file beside it proves, and what decides.
 //!
 //! [`verify`] is a pure function of the artifact's digest, its proof, the policy, the keys that are trusted
-//! for it, and what is remembered of the log. It opens nothing and prints nothing. It authenticates first;
-//! then every check runs that has what it needs, and the gravest finding decides.
+//! for it, what is remembered of the log and the channel, the time, and the client's own rules. It opens
+//! nothing, asks no clock and prints nothing. It authenticates first; then every check runs that has what it
+//! needs, and the gravest finding decides.
 //!
-//! The checks are those that need only the artifact and its proof; their numbers are those of
-//! `docs/architecture.md`. What the file beside an artifact
-//! cannot show is in [`NOT_CHECKED`]; a verdict never speaks about it.
+//! The checks' numbers are those of `docs/architecture.md`. What the files at hand cannot show is in
+//! [`NOT_CHECKED`]; a verdict never speaks about it.
 
 mod authenticate;
 mod channel;
 mod content;
+mod fit;
+mod freshness;
 mod remembered;
+pub mod rules;
+mod sequence;
+pub mod time;
 
 use indelible_proto::evidence::ForkEvidence;
 use indelible_proto::note::VerifierKey;
 use indelible_proto::policy::{Policy, VerifiedCheckpoint};
 use indelible_proto::proof::{LogProof, Logged};
-use indelible_proto::record::SignedRecord;
+use indelible_proto::record::{RecordId, SignedRecord};
+use indelible_proto::time::UnixSeconds;
 
 pub use authenticate::describe_quorum;
 pub use channel::{TrustError, TrustedChannel, claimed_channel, claimed_record};
 pub use remembered::{Comparison, Remembered, claimed_origin, compare};
+pub use rules::Rules;
+pub use sequence::LastKnown;
+pub use time::TrustedTime;
 
 use crate::files::ArtifactDigest;
+use rules::Unknown;
 
 /// What a check, or all of them together, came to; the later the graver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,6 +74,34 @@ pub struct Request<'a> {
     pub trust: &'a Trust,
     /// What is remembered of the log the proof names.
     pub remembered: &'a Remembered,
+    /// What is remembered of the channel the record says it belongs to.
+    pub last: &'a LastKnown,
+    /// What time it is.
+    pub time: TrustedTime,
+    /// What the client asks for besides.
+    pub rules: &'a Rules,
+}
+
+impl Request<'_> {
+    /// The finding for a question that the files at hand do not answer.
+    fn unknown(&self, check: Check, why: &'static str) -> Check {
+        match self.rules.unknown {
+            Unknown::Pass => Check { finding: Finding::Unknown { why }, ..check },
+            Unknown::Hold => {
+                check.held("not-known", format!("not known: {why}"), "get the channel file and pass it")
+            }
+        }
+    }
+}
+
+impl Trust {
+    /// The oldest checkpoint that the channel says its readers should accept, in seconds.
+    fn max_age_s(&self) -> Option<u64> {
+        match self {
+            Self::Channel(channel) => Some(channel.max_age_s()),
+            Self::Keys(_) | Self::Nobody => None,
+        }
+    }
 }
 
 /// The checks, in the order they run.
@@ -85,6 +123,16 @@ pub enum CheckName {
     Channel,
     /// The record names this artifact.
     Artifact,
+    /// The record does not stand before one that was verified already.
+    Sequence,
+    /// The record has not expired.
+    Expiry,
+    /// The witnesses saw the checkpoint lately.
+    Age,
+    /// The record is for this client.
+    Audience,
+    /// The rules are for this client's engine.
+    Engine,
 }
 
 impl CheckName {
@@ -99,6 +147,11 @@ impl CheckName {
             Self::Signers => "signers",
             Self::Channel => "channel",
             Self::Artifact => "artifact",
+            Self::Sequence => "sequence",
+            Self::Expiry => "expiry",
+            Self::Age => "age",
+            Self::Audience => "audience",
+            Self::Engine => "engine",
         }
     }
 
@@ -110,6 +163,9 @@ impl CheckName {
             Self::LogSignature | Self::Inclusion => 3,
             Self::Witnesses => 4,
             Self::Remembered => 5,
+            Self::Sequence => 6,
+            Self::Expiry | Self::Age => 7,
+            Self::Audience | Self::Engine => 9,
         }
     }
 
@@ -124,18 +180,20 @@ impl CheckName {
             Self::Signers => "the record is signed by trusted keys",
             Self::Channel => "the record belongs to the trusted channel",
             Self::Artifact => "the record names exactly this artifact",
+            Self::Sequence => "no newer record of the channel was verified before",
+            Self::Expiry => "the record has not expired",
+            Self::Age => "the witnesses saw the log lately",
+            Self::Audience => "the record is for this client",
+            Self::Engine => "the rules are for this engine",
         }
     }
 }
 
 /// What the proof beside an artifact cannot show, so that no verdict speaks about it.
-pub const NOT_CHECKED: [&str; 6] = [
+pub const NOT_CHECKED: [&str; 3] = [
     "whether a newer record exists on the channel",
     "whether a later record withdraws this one",
-    "whether the record has expired",
-    "how old the checkpoint is",
     "whether a later record changed the channel's keys",
-    "whether the record is meant for this machine (engine, audience)",
 ];
 
 /// Why a check failed, and what to do about it.
@@ -158,6 +216,11 @@ pub enum Finding {
     Passed,
     /// Not as it should be.
     Failed(Reason),
+    /// The files at hand do not answer the question, and the client's rules let that pass.
+    Unknown {
+        /// What is missing.
+        why: &'static str,
+    },
     /// The check needs another one to have passed.
     NotRun {
         /// The check that did not pass.
@@ -212,6 +275,10 @@ impl Check {
         })
     }
 
+    fn held(self, code: &'static str, message: impl ToString, next: impl Into<String>) -> Self {
+        self.failed(Reason { outcome: Outcome::Hold, code, message: message.to_string(), next: next.into() })
+    }
+
     fn undecided(self, code: &'static str, message: impl ToString, next: impl Into<String>) -> Self {
         self.failed(Reason {
             outcome: Outcome::Undecided,
@@ -230,7 +297,10 @@ impl Check {
     pub fn reason(&self) -> Option<&Reason> {
         match &self.finding {
             Finding::Failed(reason) => Some(reason),
-            Finding::Passed | Finding::NotRun { .. } | Finding::NotApplicable { .. } => None,
+            Finding::Passed
+            | Finding::Unknown { .. }
+            | Finding::NotRun { .. }
+            | Finding::NotApplicable { .. } => None,
         }
     }
 }
@@ -243,6 +313,8 @@ pub struct Verdict {
     record: Option<SignedRecord>,
     evidence: Option<ForkEvidence>,
     remember: Option<VerifiedCheckpoint>,
+    vouched: Option<UnixSeconds>,
+    genesis: Option<RecordId>,
 }
 
 impl Verdict {
@@ -277,6 +349,16 @@ impl Verdict {
         self.evidence.as_ref()
     }
 
+    /// The record that opened the channel the artifact was verified for; `None` if no channel was trusted.
+    pub fn genesis(&self) -> Option<RecordId> {
+        self.genesis
+    }
+
+    /// The time that a whole quorum vouched for; `None` if the checkpoint was not verified.
+    pub fn vouched(&self) -> Option<UnixSeconds> {
+        self.vouched
+    }
+
     /// The checkpoint to remember instead of the one that was, if it is to be replaced.
     pub fn remember(&self) -> Option<&VerifiedCheckpoint> {
         self.remember.as_ref()
@@ -303,10 +385,45 @@ pub fn verify(request: &Request<'_>) -> Verdict {
         let unread = [CheckName::Record, CheckName::Signers, CheckName::Channel, CheckName::Artifact];
         checks.extend(unread.map(|name| Check::not_run(name, CheckName::Inclusion)));
     }
+    checks.extend(standing(request, &checks, logged.as_ref(), record.as_ref()));
     if logged.is_none() && checks.iter().all(|check| check.reason().is_none()) {
         checks.push(authenticate::unexplained());
     }
-    Verdict { checks, logged, record, evidence: remembered.evidence, remember: remembered.remember }
+    let vouched = logged.as_ref().and_then(|logged| freshness::vouched(request, logged.checkpoint()));
+    let genesis = match request.trust {
+        Trust::Channel(channel) => Some(channel.genesis()),
+        Trust::Keys(_) | Trust::Nobody => None,
+    };
+    let (evidence, remember) = (remembered.evidence, remembered.remember);
+    Verdict { checks, logged, record, evidence, remember, vouched, genesis }
+}
+
+/// The checks of a record that is the vendor's: what it says about itself counts for nothing before.
+fn standing(
+    request: &Request<'_>,
+    before: &[Check],
+    logged: Option<&Logged>,
+    record: Option<&SignedRecord>,
+) -> Vec<Check> {
+    const NAMES: [CheckName; 5] =
+        [CheckName::Sequence, CheckName::Expiry, CheckName::Age, CheckName::Audience, CheckName::Engine];
+    const NEEDED: [CheckName; 4] =
+        [CheckName::Inclusion, CheckName::Witnesses, CheckName::Record, CheckName::Signers];
+    let missing =
+        NEEDED.into_iter().find(|needed| !before.iter().any(|check| check.name == *needed && check.passed()));
+    match (missing, logged, record) {
+        (None, Some(logged), Some(record)) => vec![
+            sequence::sequence(request, record),
+            freshness::expiry(request, record),
+            freshness::age(request, logged.checkpoint(), record),
+            fit::audience(request, record),
+            fit::engine(request, record),
+        ],
+        (missing, _, _) => {
+            let needs = missing.unwrap_or(CheckName::LogSignature);
+            NAMES.map(|name| Check::not_run(name, needs)).to_vec()
+        }
+    }
 }
 
 #[cfg(test)]

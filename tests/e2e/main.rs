@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod client_rules;
 mod duplicates;
 mod durability;
 mod help;
@@ -32,6 +33,7 @@ mod witnesses;
 mod exit {
     pub(crate) const VERIFIED: i32 = 0;
     pub(crate) const USAGE: i32 = 2;
+    pub(crate) const HOLD: i32 = 10;
     pub(crate) const REFUSED: i32 = 20;
     pub(crate) const EVIDENCE: i32 = 30;
     pub(crate) const UNDECIDED: i32 = 40;

@@ -7,10 +7,13 @@
 //! and key id of a key of the policy must be valid, or nothing is. Everything else is one exact string.
 
 use indelible_client::files::{ArtifactDigest, hash_artifact};
-use indelible_client::verify::{Outcome, Remembered, Request, Trust, verify};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use indelible_client::verify::{LastKnown, Outcome, Remembered, Request, Rules, Trust, TrustedTime, verify};
 use indelible_proto::note::{NoteSignature, VerifierKey};
 use indelible_proto::policy::Policy;
 use indelible_proto::proof::LogProof;
+use indelible_proto::time::UnixSeconds;
 use indelible_tests::Finished;
 use indelible_tests::forgery::with_signatures;
 
@@ -251,6 +254,8 @@ struct Bench {
     policy: Policy,
     trust: Trust,
     witnesses: Vec<VerifierKey>,
+    /// Shortly after everything was published.
+    time: TrustedTime,
 }
 
 impl Bench {
@@ -260,14 +265,16 @@ impl Bench {
             policy: Policy::parse(&room.read("policy.txt")).unwrap(),
             trust: Trust::Keys(vec![room.vkey("vendor.vkey")]),
             witnesses: (0..WITNESSES).map(|n| room.vkey(&format!("witness-{n}.vkey"))).collect(),
+            time: TrustedTime::new(now(), None),
         }
     }
 
     fn verifies(&self, proof: &[u8]) -> bool {
         let Ok(proof) = LogProof::parse(proof) else { return false };
         let (artifact, policy, trust) = (&self.artifact, &self.policy, &self.trust);
-        let remembered = &Remembered::NotKept;
-        let request = Request { artifact, proof: &proof, policy, trust, remembered };
+        let (remembered, last) = (&Remembered::NotKept, &LastKnown::NotKept);
+        let (time, rules) = (self.time, &Rules::default());
+        let request = Request { artifact, proof: &proof, policy, trust, remembered, last, time, rules };
         verify(&request).outcome() == Outcome::Verified
     }
 
@@ -345,4 +352,9 @@ fn flip(bytes: &[u8], at: usize, bit: u32) -> Vec<u8> {
 /// What is there, for messages.
 fn around(bytes: &[u8], at: usize) -> String {
     String::from_utf8_lossy(&bytes[at.saturating_sub(20)..(at + 20).min(bytes.len())]).into_owned()
+}
+
+fn now() -> UnixSeconds {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    UnixSeconds::new(since.as_secs()).unwrap()
 }

@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 use indelible_proto::entry_bundle::Entry;
 use indelible_proto::note::VerifierKey;
 use indelible_proto::proof::LogProof;
+use indelible_proto::sign::{CosignSigner, SecretKey};
 use indelible_tests::world::Kind;
 use indelible_tests::{Finished, Rogue, World, http, wait_until};
 use tempfile::TempDir;
@@ -76,6 +77,12 @@ impl Room {
     /// A key of the room.
     pub(crate) fn vkey(&self, name: &str) -> VerifierKey {
         VerifierKey::parse(String::from_utf8(self.read(name)).unwrap().trim_end()).unwrap()
+    }
+
+    /// A witness, as whoever has its key; `None` if there is none of this number.
+    pub(crate) fn witness_signer(&self, n: usize) -> Option<CosignSigner> {
+        let text = String::from_utf8(fs::read(self.file(format!("witness-{n}.key"))).ok()?).unwrap();
+        Some(CosignSigner::new(SecretKey::parse(text.trim_end()).unwrap()).unwrap())
     }
 
     /// `indelible` with the room as its working directory and a state folder in it.
@@ -155,6 +162,7 @@ fn publish() -> BTreeMap<PathBuf, Vec<u8>> {
     }
     for n in 0..WITNESSES {
         put(&format!("witness-{n}.vkey"), world.witness_dir(n).join("witness.vkey"));
+        put(&format!("witness-{n}.key"), world.witness_dir(n).join("witness.key"));
     }
     for (name, bytes) in &mut files {
         if name.extension().is_some_and(|ending| ending == "tlog-proof") {

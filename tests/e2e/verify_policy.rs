@@ -58,17 +58,32 @@ fn policies_that_weaken_themselves_are_not_read() {
 #[test]
 fn explain_shows_every_check_and_json_gives_the_same() {
     let room = Room::new();
-    const CHECKS: [&str; 8] =
-        ["log-signature", "inclusion", "witnesses", "remembered", "record", "signers", "channel", "artifact"];
+    const CHECKS: [&str; 13] = [
+        "log-signature",
+        "inclusion",
+        "witnesses",
+        "remembered",
+        "record",
+        "signers",
+        "channel",
+        "artifact",
+        "sequence",
+        "expiry",
+        "age",
+        "audience",
+        "engine",
+    ];
     let shown = room.verify_of_vendor(&["agent-1", "--explain"]).expect(VERIFIED);
-    for check in CHECKS {
+    for check in CHECKS.into_iter().filter(|check| *check != "engine") {
         assert!(shown.stdout.contains(&format!("pass  {check}")), "{check}: {shown}");
     }
     assert!(shown.stdout.contains("not checked"), "{shown}");
     let told = room.verify_of_vendor(&["agent-1", "--json"]).expect(VERIFIED).json();
     let checks = told["checks"].as_array().unwrap();
     assert_eq!(checks.iter().map(|check| check["name"].as_str().unwrap()).collect::<Vec<_>>(), CHECKS);
-    assert!(checks.iter().all(|check| check["result"] == "passed"));
+    let result = |check: &serde_json::Value| check["result"].as_str().unwrap().to_owned();
+    assert!(checks.iter().rev().skip(1).all(|check| result(check) == "passed"));
+    assert_eq!(checks.last().map(result).as_deref(), Some("not applicable"), "a release names no engine");
     assert_eq!((&told["outcome"], &told["exit"]), (&"verified".into(), &0.into()));
     assert_eq!(told["witnesses"].as_array().unwrap().len(), WITNESSES);
     assert_eq!(told["index"], room.proof("agent-1").index().get());

@@ -37,6 +37,20 @@ impl Exit {
         self as u8
     }
 
+    /// The graver of two ends of one run. What cannot be used as it is stands just below what was refused: it
+    /// was not judged.
+    pub(super) fn graver(self, other: Self) -> Self {
+        let rank = |exit| match exit {
+            Self::Verified => 0,
+            Self::Hold => 1,
+            Self::Undecided => 2,
+            Self::Usage => 3,
+            Self::Refused => 4,
+            Self::Evidence => 5,
+        };
+        if rank(other) > rank(self) { other } else { self }
+    }
+
     /// One word for people and for `--json`.
     pub fn word(self) -> &'static str {
         match self {
@@ -46,6 +60,24 @@ impl Exit {
             Self::Refused => "refused",
             Self::Evidence => "evidence",
             Self::Undecided => "could not decide",
+        }
+    }
+}
+
+/// Whose exit code a run ends with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// Our own.
+    Ours(Exit),
+    /// That of a command that was run in turn.
+    Of(u8),
+}
+
+impl From<End> for ExitCode {
+    fn from(end: End) -> Self {
+        match end {
+            End::Ours(exit) => exit.into(),
+            End::Of(code) => Self::from(code),
         }
     }
 }

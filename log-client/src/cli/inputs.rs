@@ -67,6 +67,9 @@ pub(super) fn state_dir(given: Option<PathBuf>) -> Result<PathBuf, Failure> {
     })
 }
 
+/// Where the time comes from.
+pub(super) type Clock = fn() -> Result<UnixSeconds, Failure>;
+
 /// What the clock says.
 pub(super) fn now() -> Result<UnixSeconds, Failure> {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -5,6 +5,7 @@ mod channel;
 mod console;
 mod evidence;
 pub mod exit;
+mod guard;
 mod inputs;
 mod inspect;
 mod keygen;
@@ -21,7 +22,8 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use console::Console;
-use exit::{Exit, Failure};
+use exit::{End, Exit, Failure};
+use inputs::Clock;
 
 /// Publish updates to a transparency log, verify them offline, and watch the log
 ///
@@ -40,6 +42,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Verify(verify::VerifyArgs),
+    Guard(guard::GuardArgs),
     /// Publish a release or a directory of rules
     #[command(subcommand)]
     Publish(publish::PublishCommand),
@@ -61,8 +64,8 @@ pub fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     let console = Console::new(cli.json);
-    match execute(cli.command, console) {
-        Ok(exit) => exit.into(),
+    match execute(cli.command, console, inputs::now) {
+        Ok(end) => end.into(),
         Err(failure) => {
             console.failure(&failure);
             failure.exit.into()
@@ -70,16 +73,19 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn execute(command: Command, console: Console) -> Result<Exit, Failure> {
-    match command {
-        Command::Verify(args) => verify::run(&args, console),
+/// Runs a command; `clock` says what time it is for those that judge by it.
+fn execute(command: Command, console: Console, clock: Clock) -> Result<End, Failure> {
+    let exit = match command {
+        Command::Guard(args) => return guard::run(&args, console, clock),
+        Command::Verify(args) => verify::run(&args, console, clock),
         Command::Publish(command) => publish::run(command, console),
         Command::Channel(command) => channel::run(command, console),
         Command::Keygen(args) => keygen::run(args, console),
         Command::Inspect(args) => inspect::run(&args, console),
         Command::Watch(args) => watch::run(&args, console),
         Command::Evidence(args) => evidence::run(&args, console),
-    }
+    };
+    exit.map(End::Ours)
 }
 
 /// Prints what the parser has to say: help is no failure.

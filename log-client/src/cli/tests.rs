@@ -61,6 +61,9 @@ struct Desk {
     log: TestLog,
 }
 
+/// Shortly after the witnesses of [`TestLog`] cosign.
+const NOW: u64 = 1_800_000_010;
+
 impl Desk {
     fn new() -> Self {
         let mut log = TestLog::new();
@@ -78,7 +81,7 @@ impl Desk {
             channel: ChannelName::parse(CHANNEL).unwrap(),
             subject: vec![subject],
             body: Body::Release(body),
-            lifetime_s: 3600,
+            lifetime_s: NOW - 1_790_000_001 + 3600,
         };
         let place = Place::After { seq: 0, head: id, keys: id };
         log.append(&sign(&release, &place, 1_790_000_001, &vendor(7)).encode());
@@ -109,7 +112,10 @@ impl Desk {
             None => word.to_owned(),
         });
         let cli = Cli::try_parse_from(std::iter::once("indelible".to_owned()).chain(words)).unwrap();
-        execute(cli.command, Console::new(true))
+        match execute(cli.command, Console::new(true), || Ok(seconds(NOW)))? {
+            End::Ours(exit) => Ok(exit),
+            End::Of(code) => panic!("a command was run and ended with {code}"),
+        }
     }
 
     #[track_caller]

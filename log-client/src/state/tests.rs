@@ -104,7 +104,7 @@ fn a_damaged_last_record_is_damage_here() {
     let dir = tempfile::tempdir().unwrap();
     let state = StateDir::open(dir.path()).unwrap();
     let record = last_record(7);
-    let path = state.channel_path(&record.channel);
+    let path = state.channel_path(CHANNELS, &record.channel);
     let good = record.encode();
     let other = good.replace("vendor.example/agent", "vendor.example/other");
     let bad = [
@@ -136,4 +136,27 @@ fn a_directory_that_cannot_be_made_is_a_file_error() {
     let file = dir.path().join("file");
     fs::write(&file, b"").unwrap();
     assert_eq!(StateDir::open(&file.join("state")).map(|_| ()).unwrap_err().code(), "file-not-written");
+}
+
+#[test]
+fn the_time_floor_only_rises() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::open(dir.path()).unwrap();
+    assert_eq!(state.time_floor().unwrap(), None);
+    for (time, floor) in [(100, 100), (50, 100), (101, 101)] {
+        state.raise_time_floor(UnixSeconds::new(time).unwrap()).unwrap();
+        assert_eq!(state.time_floor().unwrap().map(UnixSeconds::get), Some(floor));
+    }
+}
+
+#[test]
+fn what_was_published_and_what_was_verified_are_remembered_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::open(dir.path()).unwrap();
+    let id = RecordId::from_hash(sha256(b"a record"));
+    let channel = ChannelName::parse("vendor.example/agent").unwrap();
+    let record = LastRecord { channel: channel.clone(), seq: 3, genesis: id, head: id };
+    state.remember_verified(&record).unwrap();
+    assert_eq!(state.last_record(&channel).unwrap(), None);
+    assert_eq!(state.last_verified(&channel).unwrap(), Some(record));
 }

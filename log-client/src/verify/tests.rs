@@ -4,7 +4,7 @@ use indelible_proto::bundle_tree::{BundleFile, BundleTree};
 use indelible_proto::hash::{Hash, sha256};
 use indelible_proto::note::{KeyKind, NoteSignature, SignedNote};
 use indelible_proto::record::body::{
-    Bundle, ChannelBody, Owner, ReleaseBody, RulesBody, WithdrawAction, WithdrawBody, WithdrawReason,
+    Bundle, ChannelBody, Engine, Owner, ReleaseBody, RulesBody, WithdrawAction, WithdrawBody, WithdrawReason,
 };
 use indelible_proto::record::{ChannelName, Common, KeySet, Predicate, Subject};
 use indelible_proto::sign::{LogSigner, RecordSigner, Signer as _};
@@ -15,6 +15,8 @@ use super::*;
 use crate::files::FileDigest;
 use crate::publish::{Body, Draft, Place};
 use crate::test_log::{ORIGIN, TestLog, seconds, secret, vendor};
+
+mod standing;
 
 const CHANNEL: &str = "vendor.example/agent";
 const CONTENT: &[u8] = b"the release";
@@ -27,7 +29,13 @@ struct World {
     proof: LogProof,
     artifact: ArtifactDigest,
     remembered: Remembered,
+    last: LastKnown,
+    time: TrustedTime,
+    rules: Rules,
 }
+
+/// Shortly after the witnesses of [`TestLog`] cosign.
+const NOW: u64 = 1_800_000_010;
 
 impl World {
     /// A channel with one release in a log of two entries, two of three witnesses wanted.
@@ -44,7 +52,43 @@ impl World {
         let policy = log.policy(2);
         let trust = trust_in(&log, &policy);
         let proof = log.proof(index);
-        Self { log, policy, trust, proof, artifact, remembered: Remembered::Nothing }
+        Self {
+            log,
+            policy,
+            trust,
+            proof,
+            artifact,
+            remembered: Remembered::Nothing,
+            last: LastKnown::Nothing,
+            time: TrustedTime::new(seconds(NOW), None),
+            rules: Rules::default(),
+        }
+    }
+
+    /// The same world with the release's common fields changed.
+    fn changed(change: impl FnOnce(&mut Common)) -> Self {
+        let mut statement =
+            SignedRecord::parse(Self::new().proof.extra().unwrap()).unwrap().statement().clone();
+        let Predicate::Release(common, _) = &mut statement.predicate else { panic!("a release") };
+        change(common);
+        Self::with_leaf(&SignedRecord::sign(&statement, &[&vendor(7)]).unwrap().encode())
+    }
+
+    /// The same world with a release that expires this many seconds later.
+    fn with_lifetime(more_s: u64) -> Self {
+        Self::changed(|common| {
+            common.expires = common.expires.map(|expires| seconds(expires.get() + more_s));
+        })
+    }
+
+    /// A world in which rules for an engine were released.
+    fn of_rules_for(name: &str, min: Option<&str>, max: Option<&str>) -> Self {
+        let tree = bundle(b"b");
+        let (subject, body) = rules(&tree, tree.root());
+        let Body::Rules(mut body) = body else { panic!("rules") };
+        let version = |version: Option<&str>| version.map(ToOwned::to_owned);
+        body.engine = Some(Engine { name: name.into(), min: version(min), max: version(max) });
+        Self::with((subject, Body::Rules(body)), ArtifactDigest::Directory(tree))
     }
 
     /// The same world with `leaf` in the log in place of the release.
@@ -75,6 +119,9 @@ impl World {
             policy: &self.policy,
             trust: &self.trust,
             remembered: &self.remembered,
+            last: &self.last,
+            time: self.time,
+            rules: &self.rules,
         })
     }
 
@@ -128,7 +175,7 @@ fn sign(
 ) -> SignedRecord {
     let id = genesis.record_id();
     let channel = ChannelName::parse(channel).unwrap();
-    let draft = Draft { channel, subject, body, lifetime_s: 3600 };
+    let draft = Draft { channel, subject, body, lifetime_s: NOW - 1_790_000_100 + 3600 };
     let place = Place::After { seq: 0, head: id, keys: id };
     SignedRecord::sign(&draft.statement(&place, seconds(1_790_000_100)), signers).unwrap()
 }
@@ -194,10 +241,24 @@ fn a_released_file_verifies_and_every_check_has_run() {
     assert_eq!(verdict.outcome(), Outcome::Verified, "{:#?}", verdict.checks());
     assert_eq!(verdict.decisive(), None);
     let names: Vec<_> = verdict.checks().iter().map(|check| check.name.code()).collect();
-    let all =
-        ["log-signature", "inclusion", "witnesses", "remembered", "record", "signers", "channel", "artifact"];
+    let all = [
+        "log-signature",
+        "inclusion",
+        "witnesses",
+        "remembered",
+        "record",
+        "signers",
+        "channel",
+        "artifact",
+        "sequence",
+        "expiry",
+        "age",
+        "audience",
+        "engine",
+    ];
     assert_eq!(names, all);
-    assert!(verdict.checks().iter().all(Check::passed), "{:#?}", verdict.checks());
+    let passed = |check: &Check| check.passed() || matches!(check.finding, Finding::NotApplicable { .. });
+    assert!(verdict.checks().iter().all(passed), "{:#?}", verdict.checks());
     assert_eq!(verdict.logged().unwrap().checkpoint().cosigners().len(), 3);
     assert_eq!(verdict.remember().unwrap().head().size.get(), 2);
 }
@@ -270,7 +331,7 @@ fn a_channel_record_describes_no_artifact_even_if_its_subject_has_the_hash() {
     let trust = Trust::Keys(vec![vendor(7).verifier().clone()]);
     let proof = log.proof(first);
     let artifact = file(CHANNEL.as_bytes());
-    let world = World { log, policy, trust, proof, artifact, remembered: Remembered::Nothing };
+    let world = World { log, policy, trust, proof, artifact, ..World::new() };
     world.assert_only(CheckName::Artifact, Outcome::Refused, "record-of-no-artifact");
 }
 
@@ -308,7 +369,7 @@ fn a_tampered_leaf_is_not_in_the_log_and_nothing_it_says_is_read() {
         .checks()
         .iter()
         .filter(|check| check.finding == Finding::NotRun { needs: CheckName::Inclusion });
-    assert_eq!(unread.count(), 4);
+    assert_eq!(unread.count(), 9);
 }
 
 #[test]

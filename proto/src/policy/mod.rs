@@ -16,6 +16,7 @@
 
 mod file;
 mod quorum;
+mod time;
 mod verify;
 
 use alloc::string::String;

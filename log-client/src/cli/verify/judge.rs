@@ -1,0 +1,385 @@
+//! From files on disk to a verdict, and what is remembered of it. `verify` and `guard` both judge here.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use indelible_proto::note::VerifierKey;
+use indelible_proto::policy::Policy;
+use indelible_proto::proof::LogProof;
+use indelible_proto::time::UnixSeconds;
+
+use super::super::console::{Console, Output, chain};
+use super::super::exit::{Exit, Failure};
+use super::super::inputs::{
+    OpenState, files_failure, hashing_bar, key_failure, pinned_channel, read_policy, save_evidence,
+    state_dir, state_failure, trusted_channel,
+};
+use super::report::{explain, report};
+use crate::client_config::{ClientConfig, ClientConfigError, Grace};
+use crate::durable::{self, DurableError};
+use crate::files::{ArtifactDigest, FilesError, hash_artifact, proof_path};
+use crate::keys::parse_record_vkey;
+use crate::state::{LastRecord, StateError};
+use crate::verify::{
+    LastKnown, Outcome, Remembered, Request, Rules, Trust, TrustedChannel, TrustedTime, Verdict,
+    claimed_channel, claimed_origin, verify,
+};
+
+/// Whom to trust and what to ask for.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct TrustArgs {
+    /// File with policy, pinned channels and further rules of this client; docs/config/client.toml shows it
+    #[arg(long, value_name = "FILE", required_unless_present = "policy")]
+    config: Option<PathBuf>,
+    /// Which logs and witnesses count [default: the one in --config]
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// Proof file of the vendor's channel, or the name of a channel pinned before; without it or --key, any
+    /// pinned channel may vouch for the artifact
+    #[arg(long, value_name = "PROOFFILE|NAME", conflicts_with = "keys")]
+    channel: Option<String>,
+    /// Verifier key of the vendor, or a file with it; one of those given has to have signed
+    #[arg(long = "key", value_name = "VKEY")]
+    keys: Vec<String>,
+    /// Directory of what is remembered [default: $XDG_STATE_HOME/indelible or ~/.local/state/indelible]
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Remember nothing and compare with nothing remembered
+    #[arg(long, conflicts_with = "state")]
+    no_state: bool,
+    /// Show every check with what it looked at, also those that passed, and what was ignored
+    #[arg(long)]
+    explain: bool,
+}
+
+/// Everything about the client that does not change from one artifact to the next.
+#[derive(Debug)]
+pub(in crate::cli) struct Judge {
+    policy: Policy,
+    rules: Rules,
+    grace: Option<ActiveGrace>,
+    config: Option<ClientConfig>,
+    keys: Vec<VerifierKey>,
+    channel: Option<String>,
+    /// `None` if nothing is remembered, by choice.
+    state: Option<PathBuf>,
+    clock: UnixSeconds,
+    explain: bool,
+}
+
+/// The exception that counts now.
+#[derive(Debug)]
+struct ActiveGrace {
+    grace: Grace,
+    policy: Option<Policy>,
+}
+
+/// How one artifact was judged.
+#[derive(Debug)]
+pub(in crate::cli) struct Judged {
+    pub(in crate::cli) exit: Exit,
+    pub(in crate::cli) output: Output,
+}
+
+impl Judge {
+    /// Reads what the arguments name; `clock` is what this machine's clock says.
+    pub(in crate::cli) fn new(args: &TrustArgs, clock: UnixSeconds) -> Result<Self, Failure> {
+        let config =
+            args.config.as_deref().map(ClientConfig::load).transpose().map_err(|e| config_failure(&e))?;
+        let policy = args.policy.as_ref().or(config.as_ref().map(|config| &config.policy));
+        let policy = read_policy(policy.map_or(Path::new(""), PathBuf::as_path))?;
+        let keys = args.keys.iter().map(|key| parse_record_vkey(key)).collect::<Result<Vec<_>, _>>();
+        let active =
+            config.as_ref().and_then(|config| config.grace.clone()).filter(|grace| grace.is_active(clock));
+        let grace = active.map(|grace| {
+            let policy = grace.policy.as_deref().map(read_policy).transpose()?;
+            Ok::<_, Failure>(ActiveGrace { grace, policy })
+        });
+        let given = args.state.clone().or_else(|| config.as_ref().and_then(|config| config.state.clone()));
+        Ok(Self {
+            policy,
+            rules: config.as_ref().map(|config| config.rules.clone()).unwrap_or_default(),
+            grace: grace.transpose()?,
+            config,
+            keys: keys.map_err(|error| key_failure(&error))?,
+            channel: args.channel.clone(),
+            state: if args.no_state { None } else { Some(state_dir(given)?) },
+            clock,
+            explain: args.explain,
+        })
+    }
+
+    /// Judges one artifact, and remembers what is to be remembered.
+    ///
+    /// # Errors
+    /// A [`Failure`] where there is no verdict to report: nothing to judge, or a fault of this machine.
+    pub(in crate::cli) fn judge(
+        &self,
+        artifact: &Path,
+        proof: Option<&Path>,
+        console: Console,
+    ) -> Result<Judged, Failure> {
+        // The long part comes first, so that the state directory is held only for a moment.
+        let digest = hash(artifact, console)?;
+        let proof = read_proof(artifact, proof)?;
+        let state = self.state.as_deref().map(OpenState::open).transpose()?;
+        let state = state.as_ref();
+        let floor = state.map(|state| state.state.time_floor()).transpose().map_err(|e| state_failure(&e))?;
+        let time = TrustedTime::new(self.clock, floor.flatten());
+        let judged = self.under(&self.policy, &self.rules, &digest, &proof, state, time)?;
+        let (verdict, policy, used) = match self.relaxed(&judged, &digest, &proof, state, time)? {
+            Some((verdict, policy, grace)) => (verdict, policy, Some(grace)),
+            None => (judged, &self.policy, None),
+        };
+        self.conclude(artifact, &digest, &verdict, policy, used, state)
+    }
+
+    fn under(
+        &self,
+        policy: &Policy,
+        rules: &Rules,
+        artifact: &ArtifactDigest,
+        proof: &LogProof,
+        state: Option<&OpenState>,
+        time: TrustedTime,
+    ) -> Result<Verdict, Failure> {
+        let trust = self.trust(proof, policy, state)?;
+        let remembered = recall(proof, policy, state);
+        let last = last_known(proof, state);
+        Ok(verify(&Request {
+            artifact,
+            proof,
+            policy,
+            trust: &trust,
+            remembered: &remembered,
+            last: &last,
+            time,
+            rules,
+        }))
+    }
+
+    /// The verdict under the written exception, if there is one and it makes the difference.
+    fn relaxed<'a>(
+        &'a self,
+        strict: &Verdict,
+        artifact: &ArtifactDigest,
+        proof: &LogProof,
+        state: Option<&OpenState>,
+        time: TrustedTime,
+    ) -> Result<Option<(Verdict, &'a Policy, &'a Grace)>, Failure> {
+        let Some(ActiveGrace { grace, policy }) = &self.grace else {
+            return Ok(None);
+        };
+        // The exception must count for the witnesses' time too, not only for a clock that may be wrong.
+        if !matches!(strict.outcome(), Outcome::Hold | Outcome::Refused) || !grace.is_active(time.now()) {
+            return Ok(None);
+        }
+        let policy = policy.as_ref().unwrap_or(&self.policy);
+        let rules = Rules { max_age_s: grace.max_age_s.or(self.rules.max_age_s), ..self.rules.clone() };
+        let verdict = self.under(policy, &rules, artifact, proof, state, time)?;
+        Ok((verdict.outcome() == Outcome::Verified).then_some((verdict, policy, grace)))
+    }
+
+    /// Whose signatures count: the channel or keys that were named, or else the channel the record names, if
+    /// that was pinned.
+    fn trust(&self, proof: &LogProof, policy: &Policy, state: Option<&OpenState>) -> Result<Trust, Failure> {
+        let trusted = match &self.channel {
+            Some(channel) => Some(trusted_channel(channel, policy, state)?),
+            None if self.keys.is_empty() => pinned(proof, policy, state)?,
+            None => return Ok(Trust::Keys(self.keys.clone())),
+        };
+        let Some(trusted) = trusted else { return Ok(Trust::Nobody) };
+        self.check_configured(&trusted)?;
+        Ok(Trust::Channel(Box::new(trusted)))
+    }
+
+    /// Where the client's file names channels, only those count, each with the first record named there.
+    fn check_configured(&self, trusted: &TrustedChannel) -> Result<(), Failure> {
+        let Some(config) = self.config.as_ref().filter(|config| !config.channels.is_empty()) else {
+            return Ok(());
+        };
+        match config.channels.get(trusted.name()) {
+            Some(genesis) if *genesis == trusted.genesis() => Ok(()),
+            Some(genesis) => {
+                let (name, got) = (trusted.name(), trusted.genesis());
+                let message =
+                    format!("channel {name} was opened by record {got}, the client's file says {genesis}");
+                let next = "do not install; find out from the vendor which record opened the channel";
+                Err(Failure::refused("channel-pinned-otherwise", message, next))
+            }
+            None => {
+                let message = format!("the client's file does not name channel {}", trusted.name());
+                Err(Failure::refused(
+                    "channel-not-configured",
+                    message,
+                    "add the channel there if it is to count",
+                ))
+            }
+        }
+    }
+
+    fn conclude(
+        &self,
+        path: &Path,
+        artifact: &ArtifactDigest,
+        verdict: &Verdict,
+        policy: &Policy,
+        grace: Option<&Grace>,
+        state: Option<&OpenState>,
+    ) -> Result<Judged, Failure> {
+        let evidence = verdict.evidence().map(|evidence| {
+            let dir = state.map_or_else(|| PathBuf::from("."), OpenState::evidence_dir);
+            save_evidence(&dir, evidence)
+        });
+        let exit = Exit::from(verdict.outcome());
+        let mut output = report(path, verdict, artifact);
+        if let Some(grace) = grace {
+            let until = grace.until;
+            output
+                .lines
+                .push(format!("  GRACE      only by the exception that ends at {until}: {}", grace.reason));
+            output = output.with("grace", grace.reason.as_str()).with("graceUntil", until.to_string());
+            tracing::warn!(%until, reason = %grace.reason.escape_debug(), "verified only by a written exception");
+        }
+        match state.map_or(Ok(()), |state| remember(state, verdict, policy)) {
+            // What is graver than a fault of this machine is said in spite of it.
+            Err(error) if verdict.outcome() > Outcome::Undecided => {
+                output.lines.push(format!("  state      not remembered: {}", chain(&error)));
+            }
+            remembered => remembered.map_err(|error| state_failure(&error))?,
+        }
+        match evidence {
+            Some(Ok(path)) => {
+                output.lines.push(format!("  evidence   {}", path.display()));
+                output = output.with("evidence", path.display().to_string());
+            }
+            // The verdict stands even where the file that would convince others cannot be written.
+            Some(Err(failure)) => output.lines.push(format!("  evidence   not saved: {}", failure.message)),
+            None => {}
+        }
+        if self.explain {
+            explain(verdict, &mut output.lines);
+        }
+        Ok(Judged { exit, output })
+    }
+}
+
+fn config_failure(error: &ClientConfigError) -> Failure {
+    let next = "docs/config/client.toml shows every key and what it takes";
+    match error {
+        ClientConfigError::Read(_) => {
+            Failure::undecided(error.code(), chain(error), "make the file readable")
+        }
+        _ => Failure::usage(error.code(), chain(error), next),
+    }
+}
+
+fn remember(state: &OpenState, verdict: &Verdict, policy: &Policy) -> Result<(), StateError> {
+    if let Some(checkpoint) = verdict.remember() {
+        state.state.remember_checkpoint(checkpoint, policy)?;
+    }
+    if let Some(time) = verdict.vouched() {
+        state.state.raise_time_floor(time)?;
+    }
+    let (Outcome::Verified, Some(genesis), Some(record)) =
+        (verdict.outcome(), verdict.genesis(), verdict.record())
+    else {
+        return Ok(());
+    };
+    let common = record.statement().predicate.common();
+    state.state.remember_verified(&LastRecord {
+        channel: common.channel.clone(),
+        seq: common.seq,
+        genesis,
+        head: record.record_id(),
+    })
+}
+
+fn hash(path: &Path, console: Console) -> Result<ArtifactDigest, Failure> {
+    let bar = hashing_bar(console, path);
+    let digest =
+        hash_artifact(path, &mut |bytes| bar.inc(bytes)).map_err(|error| unhashable(path, &error))?;
+    bar.finish_and_clear();
+    Ok(digest)
+}
+
+/// A directory with something in it that no bundle can have is not the one that was published.
+fn unhashable(artifact: &Path, error: &FilesError) -> Failure {
+    let in_the_way = match error {
+        FilesError::Special { path, .. } => path != artifact,
+        FilesError::Name { .. } | FilesError::TooMany { .. } | FilesError::Bundle { .. } => true,
+        FilesError::Missing { .. } | FilesError::Read { .. } | FilesError::Nameless { .. } => false,
+    };
+    if !in_the_way {
+        return files_failure(error);
+    }
+    let next = "remove what does not belong there, or fetch the directory again from the vendor";
+    Failure::refused(error.code(), format!("tampered: {}", chain(error)), next)
+}
+
+/// The proof beside the artifact. Without one nothing says that the artifact was ever published.
+fn read_proof(artifact: &Path, given: Option<&Path>) -> Result<LogProof, Failure> {
+    let path = match given {
+        Some(path) => path.to_owned(),
+        None => proof_path(artifact).map_err(|error| files_failure(&error))?,
+    };
+    let bytes = match durable::read(&path, LogProof::MAX_BYTES) {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => {
+            let message = format!("not logged: no proof beside the file, {} is missing", path.display());
+            let next = "get the .tlog-proof from where the artifact came from, or name it with --proof";
+            return Err(Failure::refused("proof-missing", message, next));
+        }
+        Err(error @ DurableError::TooLarge { .. }) => {
+            let message = format!("not logged: {} is too large for a proof", path.display());
+            return Err(Failure::refused(error.code(), message, "get the .tlog-proof again"));
+        }
+        Err(error) => {
+            return Err(Failure::undecided(error.code(), chain(&error), "make the proof readable"));
+        }
+    };
+    LogProof::parse(&bytes).map_err(|error| {
+        let message = format!("not logged: {} is not a log proof: {error}", path.display());
+        Failure::refused(error.code(), message, "get the .tlog-proof again; if it stays so, do not install")
+    })
+}
+
+/// The channel the record names, if that channel was pinned before.
+fn pinned(
+    proof: &LogProof,
+    policy: &Policy,
+    state: Option<&OpenState>,
+) -> Result<Option<TrustedChannel>, Failure> {
+    let (Some(state), Some(name)) = (state, claimed_channel(proof)) else {
+        return Ok(None);
+    };
+    pinned_channel(state, &name, policy)
+}
+
+fn recall(proof: &LogProof, policy: &Policy, state: Option<&OpenState>) -> Remembered {
+    let Some(state) = state else {
+        return Remembered::NotKept;
+    };
+    let Some(origin) = claimed_origin(proof) else {
+        return Remembered::Nothing;
+    };
+    match state.state.checkpoint(&origin, policy) {
+        Ok(None) => Remembered::Nothing,
+        Ok(Some(checkpoint)) => Remembered::Checkpoint(Box::new(checkpoint)),
+        Err(error) => Remembered::Damaged { code: error.code(), message: chain(&error) },
+    }
+}
+
+fn last_known(proof: &LogProof, state: Option<&OpenState>) -> LastKnown {
+    let Some(state) = state else {
+        return LastKnown::NotKept;
+    };
+    let Some(channel) = claimed_channel(proof) else {
+        return LastKnown::Nothing;
+    };
+    match state.state.last_verified(&channel) {
+        Ok(None) => LastKnown::Nothing,
+        Ok(Some(last)) => LastKnown::Record(last),
+        Err(error) => LastKnown::Damaged { code: error.code(), message: chain(&error) },
+    }
+}

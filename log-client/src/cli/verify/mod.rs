@@ -1,0 +1,46 @@
+//! `indelible verify`.
+
+mod judge;
+mod report;
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::console::Console;
+use super::exit::{Exit, Failure};
+use super::inputs::Clock;
+pub(super) use judge::{Judge, TrustArgs};
+
+/// Verify a file or a directory of rules, offline
+///
+/// Checks that the vendor published exactly this, that it is in the public log, that enough witnesses have
+/// seen that log lately, that the log and the channel agree with what is remembered of them, and that the
+/// record has not expired and is meant for this client. Opens no connection: everything is in the proof beside
+/// the artifact.
+///
+/// Whom to trust is said by --channel or --key. A channel proof has to be given once; it is pinned then.
+///
+/// Exit codes: 0 verified; 10 hold; 20 refused; 30 the log has signed two histories, and the evidence is
+/// written to a file; 40 could not decide; 2 usage.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  indelible verify agent-1.2.tar.gz --policy policy.txt \\
+      --channel vendor.example_agent.channel.tlog-proof
+  indelible verify agent-1.2.tar.gz --policy policy.txt          (channel pinned before)
+  indelible verify sigma/ --policy policy.txt --key publish.vkey --explain")]
+pub(super) struct VerifyArgs {
+    /// File or directory to verify
+    artifact: PathBuf,
+    /// Its proof [default: ARTIFACT.tlog-proof]
+    #[arg(long, value_name = "FILE")]
+    proof: Option<PathBuf>,
+    #[command(flatten)]
+    trust: TrustArgs,
+}
+
+pub(super) fn run(args: &VerifyArgs, console: Console, clock: Clock) -> Result<Exit, Failure> {
+    let judged = Judge::new(&args.trust, clock()?)?.judge(&args.artifact, args.proof.as_deref(), console)?;
+    console.result(judged.exit, judged.output);
+    Ok(judged.exit)
+}
