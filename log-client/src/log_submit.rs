@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use indelible_proto::log_api::{
-    ApiError, BYTES_MEDIA_TYPE, ChannelHeadAnswer, SUBMIT_PATH, SequencedAnswer, channel_path,
+    ApiError, BYTES_MEDIA_TYPE, BatchError, ChannelHeadAnswer, MAX_BATCH_ANSWER_BYTES, MAX_BATCH_RECORDS,
+    RecordAnswer, SUBMIT_BATCH_PATH, SUBMIT_PATH, SequencedAnswer, channel_path, encode_batch,
 };
 use indelible_proto::proof::LogProof;
 use indelible_proto::record::ChannelName;
@@ -44,6 +45,9 @@ pub enum SubmitError {
         /// What went wrong.
         source: FetchError,
     },
+    /// More than one request takes. `log_api::batch_prefix` tells how many records fit.
+    #[error(transparent)]
+    Batch(#[from] BatchError),
     /// The answer is not one a log gives.
     #[error("{url} answered {status} with something that is not a log's answer: {}", .snippet.escape_debug())]
     NotALog {
@@ -61,6 +65,7 @@ impl SubmitError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Exchange { source, .. } => source.code(),
+            Self::Batch(error) => error.code(),
             Self::NotALog { .. } => "not-a-log",
         }
     }
@@ -71,6 +76,7 @@ impl SubmitError {
             Self::Exchange { source, .. } => {
                 matches!(source, FetchError::Timeout | FetchError::Interrupted { .. })
             }
+            Self::Batch(_) => false,
             // What a proxy says while the log behind it restarts.
             Self::NotALog { status, .. } => matches!(status, 502 | 504),
         }
@@ -85,6 +91,29 @@ pub trait SubmitLog {
     /// # Errors
     /// Any [`SubmitError`]; whether the record was logged is then unknown.
     fn submit(&self, leaf: &[u8]) -> impl Future<Output = Result<SubmitAnswer, SubmitError>> + Send;
+
+    /// Hands in the exact bytes of many signed records, in order and in one request; the answers are in the same
+    /// order, each as [`Self::submit`] of it alone would have been answered. A record may follow another one of
+    /// the same request. A refusal of the whole request, for example because the log is busy, is every record's.
+    ///
+    /// # Errors
+    /// [`SubmitError::Batch`] for more than one request takes; otherwise as [`Self::submit`], and then nothing is
+    /// known of any record.
+    fn submit_many(
+        &self,
+        leaves: &[Vec<u8>],
+    ) -> impl Future<Output = Result<Vec<SubmitAnswer>, SubmitError>> + Send
+    where
+        Self: Sync,
+    {
+        async move {
+            let mut answers = Vec::with_capacity(leaves.len());
+            for leaf in leaves {
+                answers.push(self.submit(leaf).await?);
+            }
+            Ok(answers)
+        }
+    }
 
     /// The head of `channel` as the log has it; `None` if the log has no such channel.
     ///
@@ -120,6 +149,16 @@ impl SubmitLog for HttpLog {
         let sent = self.client.post_limited(&url, BYTES_MEDIA_TYPE, leaf.to_vec(), MAX_ANSWER_BYTES).await;
         match sent {
             Ok(answer) => read_answer(&answer).ok_or_else(|| Self::not_a_log(url, &answer)),
+            Err(source) => Err(SubmitError::Exchange { url, source }),
+        }
+    }
+
+    async fn submit_many(&self, leaves: &[Vec<u8>]) -> Result<Vec<SubmitAnswer>, SubmitError> {
+        let body = encode_batch(leaves, MAX_BATCH_RECORDS)?;
+        let url = format!("{}{SUBMIT_BATCH_PATH}", self.base);
+        let sent = self.client.post_limited(&url, BYTES_MEDIA_TYPE, body, MAX_BATCH_ANSWER_BYTES).await;
+        match sent {
+            Ok(answer) => read_answers(&answer, leaves.len()).ok_or_else(|| Self::not_a_log(url, &answer)),
             Err(source) => Err(SubmitError::Exchange { url, source }),
         }
     }
@@ -162,6 +201,21 @@ fn read_answer(answer: &Answer) -> Option<SubmitAnswer> {
     }
 }
 
+fn read_answers(answer: &Answer, count: usize) -> Option<Vec<SubmitAnswer>> {
+    if answer.status != 200 {
+        return match read_answer(answer)? {
+            // There is no answer of that kind to many.
+            SubmitAnswer::Sequenced(_) => None,
+            all => Some(vec![all; count]),
+        };
+    }
+    let each = RecordAnswer::parse_all(&answer.body, count).ok()?;
+    let read = |RecordAnswer { status, body }| {
+        read_answer(&Answer { status, content_type: None, retry_after_s: None, body })
+    };
+    each.into_iter().map(read).collect()
+}
+
 /// A proof is the longest answer.
 const MAX_ANSWER_BYTES: usize = LogProof::MAX_BYTES;
 
@@ -191,6 +245,30 @@ mod tests {
         for status in [201, 301, 500, 502] {
             assert_eq!(read_answer(&answer(status, b"{}")), None, "{status}");
         }
+    }
+
+    #[test]
+    fn many_records_are_answered_each_on_its_own_or_all_alike() {
+        let conflict = ApiError::new("seq-mismatch", "seq 1, expected 2");
+        let each = [(200, b"proof".to_vec()), (409, conflict.encode().into_bytes()), (503, b"{}".to_vec())];
+        let each = each.map(|(status, body)| RecordAnswer { status, body });
+        let body = RecordAnswer::encode_all(&each);
+        let expected = vec![
+            SubmitAnswer::Proof(b"proof".to_vec()),
+            SubmitAnswer::Conflict(Box::new(conflict)),
+            SubmitAnswer::Busy { retry_after: None },
+        ];
+        assert_eq!(read_answers(&answer(200, &body), 3), Some(expected));
+        for wrong in [2, 4] {
+            assert_eq!(read_answers(&answer(200, &body), wrong), None);
+        }
+        let busy = SubmitAnswer::Busy { retry_after: Some(Duration::from_secs(7)) };
+        assert_eq!(read_answers(&answer(429, b""), 2), Some(vec![busy.clone(), busy]));
+        let sequenced = SequencedAnswer { index: LeafIndex::new(1).unwrap() }.encode();
+        assert_eq!(read_answers(&answer(202, sequenced.as_bytes()), 1), None);
+        assert_eq!(read_answers(&answer(200, b"<html>"), 1), None);
+        let unknown = RecordAnswer::encode_all(&[RecordAnswer { status: 500, body: Vec::new() }]);
+        assert_eq!(read_answers(&answer(200, &unknown), 1), None);
     }
 
     #[test]

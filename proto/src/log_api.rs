@@ -4,6 +4,8 @@
 //! |---|---|---|
 //! | `POST /submit` | record leaf, at most [`MAX_RECORD_BYTES`] | 200 a log proof with the leaf as `extra`; 202 [`SequencedAnswer`]; otherwise [`ApiError`] |
 //! | `POST /add` | any bytes, at most [`MAX_RAW_BYTES`] | 200 the index, [`encode_index`]; otherwise [`ApiError`] |
+//! | `POST /add-batch` | up to [`MAX_BATCH_ENTRIES`] entries, [`encode_batch`] | 200 their indices, [`encode_indices`]; otherwise [`ApiError`] |
+//! | `POST /submit-batch` | up to [`MAX_BATCH_RECORDS`] record leaves, [`encode_batch`] | 200 an answer for each, [`RecordAnswer`]; otherwise [`ApiError`] |
 //! | `GET /channel/<name>` | | 200 [`ChannelHeadAnswer`]; otherwise [`ApiError`] |
 //! | `GET /lookup/…` | | 200 or 404 [`LookupAnswer`]; otherwise [`ApiError`] |
 //! | `GET /healthz` | | 200 |
@@ -11,8 +13,9 @@
 //! JSON answers are canonical and of the same profile as records ([`json`]): printable ASCII,
 //! no null, one spelling. Answers are not signed. They tell a publisher what to do next; what a log has
 //! taken in is only ever proved by a log proof.
-
-mod lookup;
+//!
+//! 429 and 503 have a `Retry-After` in whole seconds: 429 is about this client, 503 about the log. Nothing of
+//! such a request was sequenced, unless the code is `outcome-unknown`; then the same bytes sent again tell.
 
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -24,6 +27,14 @@ use crate::record::{self, Chain, ChannelName, ChannelNameError, ChannelState, Re
 use crate::size::LeafIndex;
 use crate::wire::{DecodeError, Reader};
 
+mod batch;
+mod lookup;
+
+pub use batch::{
+    ADD_BATCH_PATH, BatchError, MAX_BATCH_ANSWER_BYTES, MAX_BATCH_BYTES, MAX_BATCH_ENTRIES,
+    MAX_BATCH_RECORDS, MAX_INDICES_BYTES, RecordAnswer, SUBMIT_BATCH_PATH, batch_prefix, encode_batch,
+    encode_indices, parse_batch, parse_indices,
+};
 pub use lookup::{
     LOOKUP_PATH_PREFIX, Lookup, LookupAnswer, LookupEntry, LookupKey, LookupRecord, MAX_LOOKUP_BYTES,
     MAX_LOOKUP_ENTRIES,
@@ -305,9 +316,13 @@ pub fn encode_index(index: LeafIndex) -> String {
 /// Reads exactly what [`encode_index`] writes.
 pub fn parse_index(bytes: &[u8]) -> Result<LeafIndex, AnswerError> {
     let mut reader = Reader::new(bytes);
-    let index = reader.decimal_line()?;
+    let index = parse_index_line(&mut reader)?;
     reader.finish()?;
-    LeafIndex::new(index).map_err(|_| AnswerError::Field { field: "index" })
+    Ok(index)
+}
+
+fn parse_index_line(reader: &mut Reader<'_>) -> Result<LeafIndex, AnswerError> {
+    LeafIndex::new(reader.decimal_line()?).map_err(|_| AnswerError::Field { field: "index" })
 }
 
 /// The fields of one answer, each taken once.
