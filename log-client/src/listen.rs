@@ -2,8 +2,10 @@
 //!
 //! HTTP/1.1 only; TLS is a proxy's job. Each connection is bounded on every side: a request's head must arrive
 //! in time (which also ends idle connections), a client that takes none of its answer is cut off, and beyond
-//! the largest number of connections new ones wait unaccepted. How long a request's body may take is up to the
-//! handler that reads it.
+//! the largest number of connections new ones wait unaccepted. A client that has as many as one may have gets
+//! 429 instead of another. How long a request's body may take is up to the handler that reads it.
+//!
+//! Handlers find the other end of the connection as [`Peer`] among a request's extensions.
 //!
 //! What HTTP allows a server to refuse or repair in the framing of messages is left to hyper: two different
 //! `Content-Length`s get 400; with `Transfer-Encoding` beside it `Content-Length` is ignored and the connection
@@ -11,13 +13,17 @@
 
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
@@ -27,14 +33,32 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Sleep, sleep, timeout};
 
+mod net;
+mod per_client;
+
+pub use net::{ClientNet, Net, NetError};
+pub use per_client::PerClient;
+
+use per_client::Counts;
+
 /// How long to wait before accepting again when the system has no file descriptor left or the like.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// What a client with too many connections is told before its newest is closed.
+const TOO_MANY: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\nretry-after: 1\r\n\
+    connection: close\r\ncontent-length: 0\r\n\r\n";
+
+/// The other end of the connection that a request came by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer(pub SocketAddr);
+
 /// The bounds of connections.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Limits {
     /// Connections served at once.
     pub connections: usize,
+    /// How many of them one client may have; `None` for no bound.
+    pub per_client: Option<PerClient>,
     /// For a request's head to arrive, counted from the end of the answer before it.
     pub header: Duration,
     /// For a client to take some of its answer.
@@ -47,6 +71,7 @@ pub struct Limits {
 /// and cuts off the rest.
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: impl Future<Output = ()>) {
     let slots = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
+    let counts = limits.per_client.clone().map(Counts::new);
     let graceful = GracefulShutdown::new();
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(limits.header);
@@ -62,24 +87,35 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
             () = &mut stop => break,
             accepted = listener.accept() => accepted,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
                 sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
+        let ticket = counts.as_ref().map(|counts| counts.admit(peer.ip()));
+        if let Some(None) = ticket {
+            // As much as the socket takes at once: nobody waits for this client.
+            let _ = stream.try_write(TOO_MANY);
+            continue;
+        }
         // Without it the last part of an answer may wait for an acknowledgement; failing costs only time.
         let _ = stream.set_nodelay(true);
         let io = TokioIo::new(CutStalledWrites::new(stream, limits.write));
-        let connection = http.serve_connection(io, TowerToHyperService::new(router.clone()));
+        let service = TowerToHyperService::new(router.clone());
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(Peer(peer));
+            service.call(request)
+        });
+        let connection = http.serve_connection(io, service);
         let connection = graceful.watch(connection);
         connections.spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "connection ended early");
             }
-            drop(slot);
+            drop((slot, ticket));
         });
         while connections.try_join_next().is_some() {}
     }

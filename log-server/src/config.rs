@@ -12,11 +12,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use indelible_client::durable::{self, DurableError};
-use indelible_client::listen::Limits;
+use indelible_client::listen::{Limits, Net, PerClient};
 use indelible_proto::checkpoint::Origin;
 use indelible_proto::sign::LogSigner;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
+use crate::http::clients::{self, Rates};
 use crate::kind::LogKind;
 use crate::sequencer::{CoreSettings, System};
 
@@ -124,6 +125,17 @@ pub struct SubmitConfig {
     pub queue_bytes: NonZeroUsize,
     /// Entries that may be sequenced but not yet published; beyond it submissions are answered 503.
     pub max_unpublished_entries: NonZeroU64,
+    /// Entries a second from one client, over ten seconds; more are answered 429. 0 for no limit.
+    pub client_entries_per_s: u64,
+    /// Bytes a second from one client; as above.
+    pub client_bytes_per_s: u64,
+}
+
+impl SubmitConfig {
+    /// The steady rates of one client.
+    pub fn rates(&self) -> Rates {
+        Rates { entries_per_s: self.client_entries_per_s, bytes_per_s: self.client_bytes_per_s }
+    }
 }
 
 /// Limits of connections.
@@ -132,6 +144,11 @@ pub struct SubmitConfig {
 pub struct HttpConfig {
     /// Connections served at once; further ones wait unaccepted.
     pub max_connections: NonZeroU32,
+    /// Connections of one client at once; further ones are answered 429. 0 for no limit.
+    pub max_connections_per_client: u32,
+    /// Proxies that are believed what they append to `X-Forwarded-For`, as addresses or nets.
+    #[serde(deserialize_with = "nets")]
+    pub trusted_proxies: Vec<Net>,
     /// Seconds a client has to send a request's head; also how long an idle connection is kept.
     pub header_timeout_s: NonZeroU64,
     /// Seconds a client has to send a request's body.
@@ -145,8 +162,13 @@ pub struct HttpConfig {
 impl HttpConfig {
     /// The same as bounds of connections.
     pub fn limits(&self) -> Limits {
+        let count = |limit: u32| usize::try_from(limit).unwrap_or(usize::MAX);
+        let exempt = clients::loopback().into_iter().chain(self.trusted_proxies.iter().copied());
+        let per_client =
+            PerClient { connections: count(self.max_connections_per_client), exempt: exempt.collect() };
         Limits {
-            connections: usize::try_from(self.max_connections.get()).unwrap_or(usize::MAX),
+            connections: count(self.max_connections.get()),
+            per_client: (self.max_connections_per_client > 0).then_some(per_client),
             header: Duration::from_secs(self.header_timeout_s.get()),
             write: Duration::from_secs(self.write_timeout_s.get()),
             drain: Duration::from_secs(self.drain_s),
@@ -223,10 +245,19 @@ queue_entries = {queue_entries}
 queue_bytes = {queue_bytes}
 # Entries that may be sequenced but not yet published, for example while witnesses are down. Beyond it: 503.
 max_unpublished_entries = {max_unpublished_entries}
+# Entries, and bytes, that one client (an IPv4 address or an IPv6 /64) may submit a second. Ten seconds' worth
+# may come at once. Beyond either: 429 with Retry-After. 0: no limit. This machine itself is not limited.
+client_entries_per_s = {client_entries_per_s}
+client_bytes_per_s = {client_bytes_per_s}
 
 [http]
 # Connections served at once. Further ones wait in the system's accept queue.
 max_connections = {max_connections}
+# Connections of one client at once. Further ones get 429. 0: no limit.
+max_connections_per_client = {max_connections_per_client}
+# Addresses or nets of proxies before this server. Whom these name at the end of X-Forwarded-For is the client,
+# and they may have any number of connections. Anybody else's X-Forwarded-For is ignored.
+trusted_proxies = {trusted_proxies}
 # How long a client may take to send a request's head, which is also how long an idle connection is kept.
 header_timeout_s = {header_timeout_s}
 # How long a client may take to send a request's body.
@@ -256,7 +287,12 @@ min_interval_s = {min_interval_s}
             queue_entries = self.submit.queue_entries,
             queue_bytes = self.submit.queue_bytes,
             max_unpublished_entries = self.submit.max_unpublished_entries,
+            client_entries_per_s = self.submit.client_entries_per_s,
+            client_bytes_per_s = self.submit.client_bytes_per_s,
             max_connections = self.http.max_connections,
+            max_connections_per_client = self.http.max_connections_per_client,
+            trusted_proxies =
+                toml::Value::from(self.http.trusted_proxies.iter().map(Net::to_string).collect::<Vec<_>>()),
             header_timeout_s = self.http.header_timeout_s,
             body_timeout_s = self.http.body_timeout_s,
             write_timeout_s = self.http.write_timeout_s,
@@ -323,6 +359,8 @@ impl Default for SubmitConfig {
             queue_entries: nonzero_usize(16_384),
             queue_bytes: nonzero_usize(64 * 1024 * 1024),
             max_unpublished_entries: nonzero(1_000_000),
+            client_entries_per_s: 1_000,
+            client_bytes_per_s: 4 * 1024 * 1024,
         }
     }
 }
@@ -331,6 +369,8 @@ impl Default for HttpConfig {
     fn default() -> Self {
         Self {
             max_connections: NonZeroU32::new(4096).expect("invariant: not zero"),
+            max_connections_per_client: 256,
+            trusted_proxies: Vec::new(),
             header_timeout_s: nonzero(10),
             body_timeout_s: nonzero(10),
             write_timeout_s: nonzero(10),
@@ -349,6 +389,11 @@ impl Default for CosignConfig {
             witness_min_interval_s: BTreeMap::new(),
         }
     }
+}
+
+fn nets<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Net>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    texts.iter().map(|text| text.parse().map_err(serde::de::Error::custom)).collect()
 }
 
 fn default_listen() -> SocketAddr {
@@ -426,6 +471,17 @@ mod tests {
         let mut config = Config::new("a\"b\\c # ünï".to_owned(), LogKind::Raw, DEFAULT_LISTEN);
         config.cosign.witness_min_interval_s.insert("w \"1\".2".to_owned(), 5);
         assert_eq!(parse(&config.render()).unwrap(), config);
+    }
+
+    #[test]
+    fn proxies_are_addresses_or_nets() {
+        let text = |nets: &str| format!("origin = \"a\"\nkind = \"raw\"\n[http]\ntrusted_proxies = {nets}\n");
+        let config = parse(&text("[\"127.0.0.1\", \"2001:db8::/32\"]")).unwrap();
+        assert_eq!(config.http.trusted_proxies.len(), 2);
+        assert_eq!(parse(&config.render()).unwrap(), config);
+        for refused in ["[\"proxy.example\"]", "[\"10.0.0.0/33\"]", "[7]", "\"127.0.0.1\""] {
+            assert_eq!(parse(&text(refused)).unwrap_err().code(), "config-parse", "{refused}");
+        }
     }
 
     #[test]

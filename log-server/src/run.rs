@@ -13,6 +13,7 @@ use std::time::Duration;
 use indelible_client::durable::{self, DurableError};
 use indelible_client::listen;
 use indelible_proto::checkpoint::{CheckpointError, Origin};
+use indelible_proto::log_api::{MAX_BATCH_BYTES, MAX_BATCH_ENTRIES};
 use indelible_proto::note::KeyError;
 use indelible_proto::policy::{MAX_POLICY_BYTES, Policy, PolicyFileError};
 use indelible_proto::sign::{LogSigner, SecretKey, Signer as _};
@@ -23,6 +24,8 @@ use tokio::task::JoinHandle;
 use crate::blocking::blocking;
 use crate::config::{Config, ConfigError, DATA_DIR, KEY_FILE, POLICY_FILE};
 use crate::cosign::{CosignError, Cosigner};
+use crate::http::body::Bodies;
+use crate::http::clients::Clients;
 use crate::http::{self, Log};
 use crate::publish::{PublishError, Publisher};
 use crate::sequencer::{OpenError, Sequencer};
@@ -234,8 +237,17 @@ impl Running {
             policy,
             sequencer: sequencer.handle(),
             published: publisher.subscribe(),
+            clients: Clients::new(
+                files.config.submit.rates(),
+                (MAX_BATCH_ENTRIES, MAX_BATCH_BYTES),
+                files.config.http.trusted_proxies.clone(),
+            ),
+            // As much may be on its way in as may wait once it has arrived.
+            bodies: Bodies::new(
+                Duration::from_secs(files.config.http.body_timeout_s.get()),
+                files.config.submit.queue_bytes.get(),
+            ),
             submit: files.config.submit,
-            body_timeout: Duration::from_secs(files.config.http.body_timeout_s.get()),
             stopping: stopped.clone(),
         };
         let http = {

@@ -5,7 +5,7 @@
 //! again with the same bytes. Every method may block on the disk; none waits for the sequencer.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 use indelible_proto::entry_bundle::{BundleError, Entry};
@@ -111,6 +111,17 @@ impl FullParts {
     }
 }
 
+/// Where the bytes of a tile or bundle are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// In memory.
+    Here(Bytes),
+    /// In a file: reading it blocks.
+    OnDisk,
+    /// The tree has no such tile or bundle.
+    Nowhere,
+}
+
 /// Reads one log's tree. Shared by everything that serves or proves.
 #[derive(Debug)]
 pub struct TreeReader {
@@ -118,7 +129,7 @@ pub struct TreeReader {
     edge: RwLock<Arc<Edge>>,
     /// Full ones that may not be in their files yet.
     unwritten: RwLock<HashMap<Resource, Bytes>>,
-    cache: Mutex<Cache>,
+    cache: RwLock<Cache>,
 }
 
 impl TreeReader {
@@ -127,7 +138,7 @@ impl TreeReader {
             files,
             edge: RwLock::new(Arc::new(edge)),
             unwritten: RwLock::default(),
-            cache: Mutex::new(Cache { max_bytes: cache_bytes, ..Cache::default() }),
+            cache: RwLock::new(Cache { max_bytes: cache_bytes, ..Cache::default() }),
         }
     }
 
@@ -161,16 +172,25 @@ impl TreeReader {
     /// # Errors
     /// [`ReadError::Stored`] if its file is missing or damaged.
     pub fn tile(&self, id: &TileId) -> Result<Option<Bytes>, ReadError> {
+        match self.held_tile(id) {
+            Held::Here(bytes) => Ok(Some(bytes)),
+            Held::Nowhere => Ok(None),
+            Held::OnDisk => Ok(Some(tile_prefix(&self.full_tile(id.full())?, id))),
+        }
+    }
+
+    /// The same without touching the disk.
+    pub fn held_tile(&self, id: &TileId) -> Held {
         let edge = self.edge();
         if !id.within(edge.tiles.size()) {
-            return Ok(None);
+            return Held::Nowhere;
         }
-        let bytes = usize::from(id.width().get()) * Hash::LEN;
         if id.full().within(edge.tiles.size()) {
-            return Ok(Some(self.full_tile(id.full())?.slice(..bytes)));
+            let full = self.in_memory(Resource::Tile(id.full()));
+            return full.map_or(Held::OnDisk, |full| Held::Here(tile_prefix(&full, id)));
         }
         let hashes = edge.tiles.partial(id.level()).iter().take(usize::from(id.width().get()));
-        Ok(Some(hashes.flat_map(Hash::as_bytes).copied().collect()))
+        Held::Here(hashes.flat_map(Hash::as_bytes).copied().collect())
     }
 
     /// A bundle's bytes; `None` if the log has no such bundle.
@@ -178,17 +198,24 @@ impl TreeReader {
     /// # Errors
     /// [`ReadError::Stored`] if its file is missing or damaged.
     pub fn bundle(&self, id: &BundleId) -> Result<Option<Bytes>, ReadError> {
+        match self.held_bundle(id) {
+            Held::Here(bytes) => Ok(Some(bytes)),
+            Held::Nowhere => Ok(None),
+            Held::OnDisk => Ok(bundle_prefix(&self.full_bundle(id.full())?, id)),
+        }
+    }
+
+    /// The same without touching the disk.
+    pub fn held_bundle(&self, id: &BundleId) -> Held {
         let edge = self.edge();
         if !id.within(edge.tiles.size()) {
-            return Ok(None);
+            return Held::Nowhere;
         }
-        let width = usize::from(id.width().get());
         if id.full().within(edge.tiles.size()) {
-            let bundle = self.full_bundle(id.full())?;
-            return Ok(entries::end_of(&bundle, width).map(|end| bundle.slice(..end)));
+            let full = self.in_memory(Resource::Bundle(id.full()));
+            return full.and_then(|full| bundle_prefix(&full, id)).map_or(Held::OnDisk, Held::Here);
         }
-        let bundle = edge.bundle.encoded();
-        Ok(entries::end_of(&bundle, width).map(|end| bundle.slice(..end)))
+        bundle_prefix(&edge.bundle.encoded(), id).map_or(Held::Nowhere, Held::Here)
     }
 
     /// The entry at an index; `None` if the log has none there.
@@ -284,18 +311,33 @@ impl TreeReader {
         resource: Resource,
         read: impl FnOnce() -> Result<Bytes, StoredError>,
     ) -> Result<Bytes, StoredError> {
-        let unwritten = self.unwritten.read().unwrap_or_else(PoisonError::into_inner).get(&resource).cloned();
-        if let Some(bytes) = unwritten.or_else(|| self.cache().get(resource)) {
+        if let Some(bytes) = self.in_memory(resource) {
             return Ok(bytes);
         }
         let bytes = read()?;
-        self.cache().insert(resource, bytes.clone());
+        self.cache.write().unwrap_or_else(PoisonError::into_inner).insert(resource, bytes.clone());
         Ok(bytes)
     }
 
-    fn cache(&self) -> std::sync::MutexGuard<'_, Cache> {
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    fn in_memory(&self, resource: Resource) -> Option<Bytes> {
+        let cached = self.cache.read().unwrap_or_else(PoisonError::into_inner).get(resource);
+        let unwritten =
+            || self.unwritten.read().unwrap_or_else(PoisonError::into_inner).get(&resource).cloned();
+        cached.or_else(unwritten)
     }
+}
+
+/// The beginning of a full tile that a narrower one is.
+fn tile_prefix(full: &Bytes, id: &TileId) -> Bytes {
+    full.slice(..usize::from(id.width().get()) * Hash::LEN)
+}
+
+/// The same of a bundle.
+fn bundle_prefix(bundle: &Bytes, id: &BundleId) -> Option<Bytes> {
+    if id.width().is_full() {
+        return Some(bundle.clone());
+    }
+    entries::end_of(bundle, usize::from(id.width().get())).map(|end| bundle.slice(..end))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

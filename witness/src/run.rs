@@ -93,7 +93,8 @@ impl Ready {
         let mut hangup = signal(SignalKind::hangup()).map_err(RunError::Process)?;
         let router = http::router(Arc::clone(&witness), config.request_timeout);
         let (connections, timeout) = (config.max_connections, config.request_timeout);
-        let limits = Limits { connections, header: timeout, write: timeout, drain: timeout };
+        let limits =
+            Limits { connections, per_client: None, header: timeout, write: timeout, drain: timeout };
         let stop = async {
             tokio::select! {
                 () = stop => {}

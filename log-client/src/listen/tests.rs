@@ -16,7 +16,7 @@ const SHORT: Duration = Duration::from_millis(50);
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: log\r\n\r\n";
 
 fn limits() -> Limits {
-    Limits { connections: 16, header: GENEROUS, write: GENEROUS, drain: GENEROUS }
+    Limits { connections: 16, per_client: None, header: GENEROUS, write: GENEROUS, drain: GENEROUS }
 }
 
 async fn start(router: Router, limits: Limits) -> (SocketAddr, oneshot::Sender<()>, JoinHandle<()>) {
@@ -30,6 +30,39 @@ async fn start(router: Router, limits: Limits) -> (SocketAddr, oneshot::Sender<(
 
 fn hello() -> Router {
     Router::new().route("/", get(async || "hello"))
+}
+
+#[tokio::test]
+async fn one_connection_more_than_a_client_may_have_is_told_so_and_closed() {
+    let per_client = Some(PerClient { connections: 2, exempt: Vec::new() });
+    let (address, _stop, _served) = start(hello(), Limits { per_client, ..limits() }).await;
+    let (mut first, mut second) = (connect(address).await, connect(address).await);
+    ask(&mut first).await;
+    ask(&mut second).await;
+    let mut refused = String::new();
+    connect(address).await.read_to_string(&mut refused).await.unwrap();
+    assert!(refused.starts_with("HTTP/1.1 429 ") && refused.contains("retry-after: 1"), "{refused}");
+    ask(&mut first).await;
+    // Its place is free again some time after it has gone.
+    drop(second);
+    loop {
+        let mut again = connect(address).await;
+        let (_, mut answer) = (again.write_all(REQUEST).await, Vec::new());
+        let _ = again.read_buf(&mut answer).await;
+        if answer.starts_with(b"HTTP/1.1 200 ") {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_request_knows_the_other_end() {
+    let router = Router::new()
+        .route("/", get(async |axum::Extension(peer): axum::Extension<Peer>| format!("{} hello", peer.0)));
+    let (address, _stop, _served) = start(router, limits()).await;
+    let mut stream = connect(address).await;
+    let own = stream.local_addr().unwrap();
+    assert!(ask(&mut stream).await.ends_with(&format!("{own} hello")));
 }
 
 async fn connect(address: SocketAddr) -> TcpStream {

@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use indelible_proto::log_api::{AnswerError, ApiError, ChannelHeadAnswer, JSON_MEDIA_TYPE};
+use indelible_proto::log_api::{
+    AnswerError, ApiError, BatchError, ChannelHeadAnswer, JSON_MEDIA_TYPE, RecordAnswer,
+};
 use indelible_proto::proof::ProofError;
 use indelible_proto::record::{AdmissionError, ChannelName, ChannelState, RecordError};
 use indelible_proto::size::TreeSize;
 use indelible_proto::tile::TileError;
 
-use super::NEVER_CACHED;
+use super::{NEVER_CACHED, respond};
 use crate::index::IndexError;
 use crate::kind::LogKind;
 use crate::tree_reader::ReadError;
@@ -64,6 +66,8 @@ pub enum Problem {
     },
     /// The body ended early or is not what HTTP makes of it.
     BodyBroken,
+    /// Bytes that are no batch of entries.
+    Batch(BatchError),
     /// Bytes that are no record.
     Record(RecordError),
     /// A record that may not follow what its channel has come to.
@@ -73,6 +77,13 @@ pub enum Problem {
         /// What the channel has come to; boxed because it is large and rarely there.
         head: Option<Box<ChannelState>>,
     },
+    /// This client has used up what it may submit.
+    ClientLimit {
+        /// When there is enough for this request, in seconds.
+        retry_after_s: u64,
+    },
+    /// Too much is on its way in.
+    Crowded,
     /// Too much waits to be sequenced.
     QueueFull {
         /// When to ask again, in seconds.
@@ -110,12 +121,14 @@ impl Problem {
     fn answer(&self) -> Answer {
         use StatusCode as Is;
         let answer = |status, code, message: String| Answer { status, code, message, retry_after_s: None };
-        let later = |code, message: String, retry_after_s| Answer {
-            status: Is::SERVICE_UNAVAILABLE,
+        let wait = |status, code, message: String, retry_after_s| Answer {
+            status,
             code,
             message: format!("{message}; ask again in {retry_after_s} s"),
             retry_after_s: Some(retry_after_s),
         };
+        let later =
+            |code, message, retry_after_s| wait(Is::SERVICE_UNAVAILABLE, code, message, retry_after_s);
         match self {
             Self::UnknownPath => {
                 answer(Is::NOT_FOUND, "path-unknown", "there is no such path; GET / lists them".into())
@@ -178,6 +191,14 @@ impl Problem {
             Self::BodyBroken => {
                 answer(Is::BAD_REQUEST, "body-broken", "the body ended early; send it again".into())
             }
+            Self::Batch(error @ (BatchError::TooMany { .. } | BatchError::TooLong { .. })) => {
+                answer(Is::PAYLOAD_TOO_LARGE, error.code(), error.to_string())
+            }
+            Self::Batch(error) => answer(
+                Is::BAD_REQUEST,
+                error.code(),
+                format!("{error}; each entry has its length in two bytes before it, and nothing was taken"),
+            ),
             Self::Record(error) => answer(
                 Is::BAD_REQUEST,
                 error.code(),
@@ -193,6 +214,13 @@ impl Problem {
                 error.code(),
                 format!("{error}; the same record will be refused again"),
             ),
+            Self::ClientLimit { retry_after_s } => wait(
+                Is::TOO_MANY_REQUESTS,
+                "client-limit",
+                "your address or IPv6 net has submitted as much as one client may".into(),
+                *retry_after_s,
+            ),
+            Self::Crowded => later("bodies-full", "too many bytes are on their way in".into(), RETRY_AFTER_S),
             Self::QueueFull { retry_after_s } => {
                 later("queue-full", "too many entries wait to be sequenced".into(), *retry_after_s)
             }
@@ -233,19 +261,31 @@ impl Problem {
     }
 }
 
+impl Problem {
+    /// The body of the answer.
+    fn body(&self, answer: &Answer) -> String {
+        let error = ApiError::new(answer.code, &answer.message);
+        match self {
+            Self::Refused { error: refusal, head: Some(head) } if refusal.is_conflict() => {
+                error.with_head(ChannelHeadAnswer::of(head)).encode()
+            }
+            _ => error.encode(),
+        }
+    }
+
+    /// The same answer to one record of many.
+    pub(super) fn record_answer(&self) -> RecordAnswer {
+        self.report();
+        let answer = self.answer();
+        RecordAnswer { status: answer.status.as_u16(), body: self.body(&answer).into_bytes() }
+    }
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         self.report();
         let answer = self.answer();
-        let mut error = ApiError::new(answer.code, &answer.message);
-        if let Self::Refused { error: refusal, head: Some(head) } = &self
-            && refusal.is_conflict()
-        {
-            error = error.with_head(ChannelHeadAnswer::of(head));
-        }
-        let media_type = (header::CONTENT_TYPE, HeaderValue::from_static(JSON_MEDIA_TYPE));
-        let headers = [media_type, NEVER_CACHED, super::ANY_SITE];
-        let mut response = (answer.status, headers, error.encode()).into_response();
+        let mut response = respond(answer.status, JSON_MEDIA_TYPE, NEVER_CACHED, self.body(&answer));
         if let Some(seconds) = answer.retry_after_s {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }

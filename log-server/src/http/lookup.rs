@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use indelible_proto::log_api::{
     JSON_MEDIA_TYPE, Lookup, LookupAnswer, LookupEntry, LookupKey, LookupRecord, MAX_LOOKUP_ENTRIES,
 };
 
 use super::error::Problem;
-use super::read::{CACHED_BRIEFLY, content_type};
-use super::{ANY_SITE, Log, NEVER_CACHED};
+use super::read::CACHED_BRIEFLY;
+use super::{Log, NEVER_CACHED, respond};
 use crate::blocking::blocking;
 use crate::kind::LogKind;
 
@@ -42,5 +42,5 @@ pub(super) async fn lookup(State(log): State<Arc<Log>>, uri: Uri) -> Result<Resp
         true => (StatusCode::NOT_FOUND, NEVER_CACHED),
         false => (StatusCode::OK, CACHED_BRIEFLY),
     };
-    Ok((status, [content_type(JSON_MEDIA_TYPE), caching, ANY_SITE], answer.encode()).into_response())
+    Ok(respond(status, JSON_MEDIA_TYPE, caching, answer.encode()))
 }

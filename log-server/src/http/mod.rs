@@ -7,16 +7,24 @@
 //! | `GET /channel/<name>` | a channel's head | [`read`] |
 //! | `GET /lookup/…` | the entries that have a hash | [`lookup`] |
 //! | `POST /submit` | a record in, its proof out | [`submit`] |
+//! | `POST /submit-batch` | many records in, an answer to each out | [`many`] |
 //! | `POST /add` | any bytes in, their index out | [`submit`] |
+//! | `POST /add-batch` | many entries in, their indices out | [`many`] |
 //! | `GET /healthz`, `GET /` | for operators and people | [`page`] |
 //!
 //! Paths are c2sp.org/tlog-tiles and [`indelible_proto::log_api`]. A path is parsed into numbers or names first,
 //! raw as it came; no path ever reaches the file system as text. Every refusal is JSON from one table
 //! ([`error`]). There are no administrative paths.
+//!
+//! What is submitted is bounded at each step: one client's share ([`clients`]), bytes on their way in ([`body`]),
+//! what waits for the sequencer, and what waits for witnesses. Each answers 429 or 503 with `Retry-After`. Reads
+//! have no part in any of these: what is in memory is answered at once, the rest is read on a thread for it.
 
-mod body;
+pub mod body;
+pub mod clients;
 pub mod error;
 mod lookup;
+mod many;
 mod page;
 mod read;
 mod submit;
@@ -25,22 +33,24 @@ mod submit;
 mod tests;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
 use axum::routing::{get, post};
 use indelible_proto::checkpoint::Origin;
-use indelible_proto::log_api::{ADD_PATH, HEALTH_PATH, SUBMIT_PATH};
+use indelible_proto::log_api::{ADD_BATCH_PATH, ADD_PATH, HEALTH_PATH, SUBMIT_BATCH_PATH, SUBMIT_PATH};
 use indelible_proto::note::VerifierKey;
 use indelible_proto::policy::Policy;
 use tokio::sync::watch;
-use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::config::SubmitConfig;
 use crate::kind::LogKind;
 use crate::publish::Published;
 use crate::sequencer::SequencerHandle;
+use body::Bodies;
+use clients::Clients;
 use error::Problem;
 
 /// What the handlers answer from.
@@ -60,15 +70,16 @@ pub struct Log {
     pub published: watch::Receiver<Arc<Published>>,
     /// Limits of submissions.
     pub submit: SubmitConfig,
-    /// How long a request's body may take to arrive.
-    pub body_timeout: Duration,
+    /// What each client may submit.
+    pub clients: Clients,
+    /// Bodies of requests on their way in.
+    pub bodies: Bodies,
     /// Whether the server was told to stop; submitters are then not kept waiting for witnesses.
     pub stopping: watch::Receiver<bool>,
 }
 
 /// The log's paths and what answers them.
 pub fn router(log: Arc<Log>) -> Router {
-    let nosniff = HeaderValue::from_static("nosniff");
     Router::new()
         .route("/", get(page::home))
         .route(HEALTH_PATH, get(page::health))
@@ -77,16 +88,35 @@ pub fn router(log: Arc<Log>) -> Router {
         .route("/channel/{*name}", get(read::channel))
         .route("/lookup/{*path}", get(lookup::lookup))
         .route(SUBMIT_PATH, post(submit::submit))
+        .route(SUBMIT_BATCH_PATH, post(many::submit_batch))
         .route(ADD_PATH, post(submit::add))
+        .route(ADD_BATCH_PATH, post(many::add_batch))
         .fallback(async || Problem::UnknownPath)
         .method_not_allowed_fallback(async || Problem::Method)
-        .layer(SetResponseHeaderLayer::overriding(header::X_CONTENT_TYPE_OPTIONS, nosniff))
         .with_state(log)
 }
 
-/// Lets pages of any site read an answer: everything a log serves is public.
-const ANY_SITE: (HeaderName, HeaderValue) =
-    (header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+/// An answer with the headers that every answer has. Everything a log serves is public: pages of any site may
+/// read it.
+fn respond(
+    status: StatusCode,
+    media_type: &'static str,
+    caching: HeaderValue,
+    body: impl Into<Body>,
+) -> Response {
+    let mut headers = HeaderMap::with_capacity(HEADERS);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    headers.insert(header::CACHE_CONTROL, caching);
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+/// How many headers an answer has at most, with the date and the length that are added when it is sent.
+const HEADERS: usize = 8;
 
 /// Caching of answers that are never to be kept.
-const NEVER_CACHED: (HeaderName, HeaderValue) = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+const NEVER_CACHED: HeaderValue = HeaderValue::from_static("no-store");

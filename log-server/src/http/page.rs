@@ -3,27 +3,24 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use indelible_proto::log_api::TEXT_MEDIA_TYPE;
 
 use super::error::Problem;
-use super::read::content_type;
-use super::{ANY_SITE, Log, NEVER_CACHED};
+use super::{Log, NEVER_CACHED, respond};
 use crate::kind::LogKind;
 
 /// The page loads nothing, runs nothing and is framed by nobody.
-const CONTENT_SECURITY_POLICY: (HeaderName, HeaderValue) = (
-    header::CONTENT_SECURITY_POLICY,
-    HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
-);
+const CONTENT_SECURITY_POLICY: HeaderValue =
+    HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'");
 
 /// 200 while submissions are taken.
 pub(super) async fn health(State(log): State<Arc<Log>>) -> Response {
     if log.sequencer.is_stopped() {
         return Problem::Stopping.into_response();
     }
-    (StatusCode::OK, [content_type(TEXT_MEDIA_TYPE), NEVER_CACHED], "ok\n").into_response()
+    respond(StatusCode::OK, TEXT_MEDIA_TYPE, NEVER_CACHED, "ok\n")
 }
 
 /// What this is and how to use it.
@@ -33,10 +30,13 @@ pub(super) async fn home(State(log): State<Arc<Log>>) -> Response {
         LogKind::Records => (
             "records of software releases and detection-rule updates",
             "<li><code>POST /submit</code> a signed record in, its proof out</li>\n\
+             <li><code>POST /submit-batch</code> many records in, an answer to each out</li>\n\
              <li><code>GET /channel/&lt;name&gt;</code> where a channel stands</li>",
         ),
         LogKind::Raw => {
-            ("entries of any bytes", "<li><code>POST /add</code> an entry in, its index out</li>")
+            let add = "<li><code>POST /add</code> an entry in, its index out</li>\n\
+                       <li><code>POST /add-batch</code> many entries in, their indices out</li>";
+            ("entries of any bytes", add)
         }
     };
     let key = escape(&log.key.encode());
@@ -53,8 +53,9 @@ pub(super) async fn home(State(log): State<Arc<Log>>) -> Response {
          <p>Its key: <code>{key}</code></p>\n\
          <p>Do not trust this page for the key. Get it where you learned of the log.</p>\n</html>\n"
     );
-    let html = content_type("text/html; charset=utf-8");
-    (StatusCode::OK, [html, NEVER_CACHED, CONTENT_SECURITY_POLICY, ANY_SITE], page).into_response()
+    let mut response = respond(StatusCode::OK, "text/html; charset=utf-8", NEVER_CACHED, page);
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY);
+    response
 }
 
 /// Text as HTML shows it, in content and in quoted attributes.

@@ -9,15 +9,18 @@
 //!
 //! `POST /add` (raw): any bytes up to 65,535; the index once they are durable.
 //!
+//! [`super::many`] does both for many at once.
+//!
 //! A submitter that goes away changes nothing: what reached the sequencer is sequenced.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
+use indelible_client::listen::Peer;
+use indelible_client::planted::{self, Bug};
 use indelible_proto::entry_bundle::Entry;
 use indelible_proto::hash::{Hash, leaf_hash};
 use indelible_proto::log_api::{
@@ -28,9 +31,9 @@ use indelible_proto::record::SignedRecord;
 use indelible_proto::size::LeafIndex;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::clients::Client;
 use super::error::Problem;
-use super::read::content_type;
-use super::{Log, NEVER_CACHED, body};
+use super::{Log, NEVER_CACHED, respond};
 use crate::blocking::blocking;
 use crate::kind::LogKind;
 use crate::publish::{Published, Standing};
@@ -38,63 +41,88 @@ use crate::sequencer::{Outcome, Submission, SubmitError};
 
 /// How long a submission may take to be sequenced before its submitter is told to ask again. A healthy disk
 /// needs milliseconds; a full queue on a slow one, seconds.
-const SEQUENCING_WAIT: Duration = Duration::from_secs(30);
+pub(super) const SEQUENCING_WAIT: Duration = Duration::from_secs(30);
 
-pub(super) async fn submit(State(log): State<Arc<Log>>, body: Body) -> Result<Response, Problem> {
+pub(super) async fn submit(State(log): State<Arc<Log>>, request: Request) -> Result<Response, Problem> {
     if log.kind != LogKind::Records {
         return Err(Problem::OtherKind { kind: log.kind });
     }
     let deadline = Instant::now() + Duration::from_secs(log.submit.wait_s);
-    let bytes = body::read(body, MAX_RECORD_BYTES, log.body_timeout).await?;
+    let bytes = log.read_one(request, MAX_RECORD_BYTES).await?;
     let record = SignedRecord::parse(&bytes).map_err(Problem::Record)?;
     let place = sequence(&log, Submission::Record(Box::new(record))).await?;
     let Some(published) = log.published_with(place.index, deadline).await else {
         let answer = SequencedAnswer { index: place.index }.encode();
-        let headers = [content_type(JSON_MEDIA_TYPE), NEVER_CACHED];
-        return Ok((StatusCode::ACCEPTED, headers, answer).into_response());
+        return Ok(respond(StatusCode::ACCEPTED, JSON_MEDIA_TYPE, NEVER_CACHED, answer));
     };
     let proof = blocking(move || log.prove(&published, place, bytes)).await?;
-    Ok(([content_type(TEXT_MEDIA_TYPE), NEVER_CACHED], proof).into_response())
+    Ok(respond(StatusCode::OK, TEXT_MEDIA_TYPE, NEVER_CACHED, proof))
 }
 
-pub(super) async fn add(State(log): State<Arc<Log>>, body: Body) -> Result<Response, Problem> {
+pub(super) async fn add(State(log): State<Arc<Log>>, request: Request) -> Result<Response, Problem> {
     if log.kind != LogKind::Raw {
         return Err(Problem::OtherKind { kind: log.kind });
     }
-    let bytes = body::read(body, MAX_RAW_BYTES, log.body_timeout).await?;
+    let bytes = log.read_one(request, MAX_RAW_BYTES).await?;
     let entry = Entry::new(bytes).map_err(|_| Problem::BodyTooLong { max: MAX_RAW_BYTES })?;
     let place = sequence(&log, Submission::Raw(entry)).await?;
-    Ok(([content_type(TEXT_MEDIA_TYPE), NEVER_CACHED], encode_index(place.index)).into_response())
+    Ok(respond(StatusCode::OK, TEXT_MEDIA_TYPE, NEVER_CACHED, encode_index(place.index)))
 }
 
 /// Where an entry is in the log.
 #[derive(Clone, Copy)]
-struct Place {
-    index: LeafIndex,
+pub(super) struct Place {
+    pub(super) index: LeafIndex,
     /// Of the entry that is there. A record that is logged already may have been submitted again under other
     /// signatures.
-    leaf_hash: Hash,
+    pub(super) leaf_hash: Hash,
 }
 
 async fn sequence(log: &Log, submission: Submission) -> Result<Place, Problem> {
     log.check_backlog()?;
-    let outcome = log.sequencer.submit(submission).map_err(|error| match error {
+    let outcome = log.sequencer.submit(submission).map_err(not_taken)?;
+    match timeout(SEQUENCING_WAIT, outcome).await {
+        Ok(Ok(outcome)) => place(outcome),
+        // The sequencer ended, or it takes too long: it is not known whether the entry will be in the log.
+        Ok(Err(_)) | Err(_) => Err(Problem::OutcomeUnknown),
+    }
+}
+
+/// Why the sequencer did not take a submission.
+pub(super) fn not_taken(error: SubmitError) -> Problem {
+    match error {
         SubmitError::Full { retry_after_s } => Problem::QueueFull { retry_after_s },
         SubmitError::Stopped => Problem::Stopping,
         SubmitError::OtherKind { kind } => Problem::OtherKind { kind },
-    })?;
-    match timeout(SEQUENCING_WAIT, outcome).await {
-        Ok(Ok(Outcome::Sequenced { index, leaf_hash, .. })) => Ok(Place { index, leaf_hash }),
-        Ok(Ok(Outcome::Refused { error, head })) => Err(Problem::Refused { error, head }),
-        // Failed to become durable, or the sequencer ended, or it takes too long: in none of these cases
-        // is it known whether the entry will be found in the log.
-        Ok(Ok(Outcome::Failed) | Err(_)) | Err(_) => Err(Problem::OutcomeUnknown),
+    }
+}
+
+/// Where an entry is, by what became of its submission.
+pub(super) fn place(outcome: Outcome) -> Result<Place, Problem> {
+    match outcome {
+        Outcome::Sequenced { index, leaf_hash, .. } => Ok(Place { index, leaf_hash }),
+        Outcome::Refused { error, head } => Err(Problem::Refused { error, head }),
+        // It failed to become durable, as far as is known.
+        Outcome::Failed => Err(Problem::OutcomeUnknown),
     }
 }
 
 impl Log {
+    /// Whom a request is from.
+    pub(super) fn client(&self, request: &Request) -> Client {
+        self.clients.client(request.extensions().get::<Peer>(), request.headers())
+    }
+
+    /// The body of a request with one entry, if its client may submit one more.
+    async fn read_one(&self, request: Request, max: usize) -> Result<Vec<u8>, Problem> {
+        let client = self.client(&request);
+        let bytes = self.bodies.read(request.into_body(), max).await?;
+        self.clients.take(client, 1, bytes.len())?;
+        Ok(bytes)
+    }
+
     /// Refuses more entries while too many wait for witnesses.
-    fn check_backlog(&self) -> Result<(), Problem> {
+    pub(super) fn check_backlog(&self) -> Result<(), Problem> {
         let signed = self.sequencer.tree().signed_size().get();
         let published = self.published.borrow().head().size.get();
         let (unpublished, max) =
@@ -104,7 +132,7 @@ impl Log {
 
     /// What is published once it proves the entry at `index`; `None` if that is not before `deadline`, or if
     /// the server stops first.
-    async fn published_with(&self, index: LeafIndex, deadline: Instant) -> Option<Arc<Published>> {
+    pub(super) async fn published_with(&self, index: LeafIndex, deadline: Instant) -> Option<Arc<Published>> {
         let (mut published, mut stopping) = (self.published.clone(), self.stopping.clone());
         let proves = |published: &Arc<Published>| {
             published.standing() == Standing::Witnessed && published.head().size.contains(index)
@@ -118,7 +146,12 @@ impl Log {
     }
 
     /// The proof that a submitted entry is in the published tree, checked. Blocking.
-    fn prove(&self, published: &Published, place: Place, submitted: Vec<u8>) -> Result<Vec<u8>, Problem> {
+    pub(super) fn prove(
+        &self,
+        published: &Published,
+        place: Place,
+        submitted: Vec<u8>,
+    ) -> Result<Vec<u8>, Problem> {
         let tree = self.sequencer.tree();
         let entry = if leaf_hash(&submitted) == place.leaf_hash {
             submitted
@@ -126,7 +159,12 @@ impl Log {
             let stored = tree.entry(place.index).map_err(Problem::Read)?;
             stored.ok_or(Problem::BeyondTree { size: published.head().size })?.into_bytes()
         };
-        let inclusion = tree.inclusion(place.index, published.head().size).map_err(Problem::Read)?;
+        // Of the published size, not of what the tree has grown to: the checkpoint of the proof is of that size.
+        let size = match planted::has(Bug::MixedSnapshots) {
+            true => tree.signed_size(),
+            false => published.head().size,
+        };
+        let inclusion = tree.inclusion(place.index, size).map_err(Problem::Read)?;
         let leaf_hash = leaf_hash(&entry);
         let proof = LogProof::new(Some(entry), place.index, inclusion, published.note().clone());
         let proof = proof.map_err(Problem::SelfCheck)?;

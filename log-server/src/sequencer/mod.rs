@@ -257,6 +257,15 @@ impl SequencerHandle {
         Ok(receiver)
     }
 
+    /// Whether so many entries of so many bytes would be taken now. A look ahead, so that what would be refused
+    /// is refused before it costs anything; nothing is promised.
+    ///
+    /// # Errors
+    /// What submitting them would be refused with.
+    pub fn check_room(&self, entries: usize, bytes: usize) -> Result<(), SubmitError> {
+        self.0.queue.check_room(entries, bytes)
+    }
+
     /// The newest signed and persisted tree head.
     pub fn signed(&self) -> watch::Receiver<Arc<SignedHead>> {
         self.0.signed.clone()

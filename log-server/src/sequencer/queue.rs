@@ -2,7 +2,9 @@
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
+use indelible_client::planted::{self, Bug};
 use indelible_proto::entry_bundle::Entry;
 use indelible_proto::hash::Hash;
 use indelible_proto::record::{AdmissionError, ChannelState, SignedRecord, VerifiedSignatures};
@@ -162,6 +164,9 @@ struct Waiting {
     entries: usize,
     bytes: usize,
     closed: bool,
+    /// How many entries were taken last, and when.
+    taken: Option<(usize, Instant)>,
+    drain: DrainRate,
 }
 
 impl Queue {
@@ -176,8 +181,8 @@ impl Queue {
         if waiting.closed {
             return Err(SubmitError::Stopped);
         }
-        if waiting.entries + entries > self.max_entries || waiting.bytes + bytes > self.max_bytes {
-            return Err(SubmitError::Full { retry_after_s: RETRY_AFTER_S });
+        if !self.fits(&waiting, entries, bytes) {
+            return Err(waiting.full());
         }
         waiting.entries += entries;
         waiting.bytes += bytes;
@@ -187,12 +192,31 @@ impl Queue {
         Ok(())
     }
 
+    /// Whether so much would be taken now. A look ahead, so that a refusal costs little; nothing is promised.
+    pub(super) fn check_room(&self, entries: usize, bytes: usize) -> Result<(), SubmitError> {
+        let waiting = self.waiting();
+        if waiting.closed {
+            return Err(SubmitError::Stopped);
+        }
+        if self.fits(&waiting, entries, bytes) { Ok(()) } else { Err(waiting.full()) }
+    }
+
+    fn fits(&self, waiting: &Waiting, entries: usize, bytes: usize) -> bool {
+        let room = |waiting: usize, more: usize, max| waiting.saturating_add(more) <= max;
+        planted::has(Bug::UnboundedQueue)
+            || room(waiting.entries, entries, self.max_entries) && room(waiting.bytes, bytes, self.max_bytes)
+    }
+
     /// Waits for requests and takes as many as there are, up to the limits, at least one; `None` once the
     /// queue is closed and empty.
     pub(super) fn take(&self, max_entries: usize, max_bytes: usize) -> Option<Vec<Request>> {
         let idle = |waiting: &mut Waiting| waiting.requests.is_empty() && !waiting.closed;
-        let mut waiting =
-            self.changed.wait_while(self.waiting(), idle).unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting();
+        // Who comes back for more is done with what it took.
+        if let Some((entries, at)) = waiting.taken.take() {
+            waiting.drain.note(entries, at.elapsed());
+        }
+        let mut waiting = self.changed.wait_while(waiting, idle).unwrap_or_else(PoisonError::into_inner);
         let (mut entries, mut bytes) = (0, 0);
         let mut taken = Vec::new();
         while let Some(request) = waiting.requests.front() {
@@ -205,6 +229,7 @@ impl Queue {
         }
         waiting.entries -= entries;
         waiting.bytes -= bytes;
+        waiting.taken = Some((entries, Instant::now()));
         if taken.is_empty() { None } else { Some(taken) }
     }
 
@@ -232,6 +257,98 @@ impl Queue {
     }
 }
 
-/// How soon a submitter who met a full queue should come back. A full queue empties in less, and the field's
-/// clients wait whole seconds.
-const RETRY_AFTER_S: u64 = 1;
+impl Waiting {
+    fn full(&self) -> SubmitError {
+        SubmitError::Full { retry_after_s: self.drain.retry_after_s(self.entries) }
+    }
+}
+
+/// How fast the sequencer has been of late, as far as it had anything to do.
+#[derive(Debug, Default)]
+struct DrainRate {
+    /// `None` before the first batch is done.
+    entries_per_s: Option<f64>,
+}
+
+impl DrainRate {
+    /// Weight of the newest batch: what is older than some ten batches hardly counts.
+    const NEWEST: f64 = 0.2;
+
+    /// Takes note of a batch of so many entries that was done in this time.
+    fn note(&mut self, entries: usize, took: Duration) {
+        // A clock too coarse to see a batch says nothing about the rate.
+        if entries == 0 || took.is_zero() {
+            return;
+        }
+        let newest = entries as f64 / took.as_secs_f64();
+        let smoothed = |before: f64| before + (newest - before) * Self::NEWEST;
+        self.entries_per_s = Some(self.entries_per_s.map_or(newest, smoothed));
+    }
+
+    /// Whole seconds until as much as waits now is done.
+    fn retry_after_s(&self, waiting: usize) -> u64 {
+        let Some(entries_per_s) = self.entries_per_s else { return MIN_RETRY_AFTER_S };
+        // Saturates, so that no rate makes it anything but a number within the bounds.
+        let seconds = (waiting as f64 / entries_per_s).ceil() as u64;
+        seconds.clamp(MIN_RETRY_AFTER_S, MAX_RETRY_AFTER_S)
+    }
+}
+
+/// The soonest a submitter who met a full queue is asked back: clients wait whole seconds.
+pub(super) const MIN_RETRY_AFTER_S: u64 = 1;
+/// The latest. A disk that needs longer than that is about to fail, and then waiting does not help.
+pub(super) const MAX_RETRY_AFTER_S: u64 = 60;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rate(batches: &[(usize, u64)]) -> DrainRate {
+        let mut rate = DrainRate::default();
+        for (entries, ms) in batches {
+            rate.note(*entries, Duration::from_millis(*ms));
+        }
+        rate
+    }
+
+    #[test]
+    fn the_wait_is_what_waits_by_the_rate_rounded_up() {
+        for (batches, waiting, expected) in [
+            (&[][..], 16_384, MIN_RETRY_AFTER_S),
+            (&[(1000, 1000)], 0, MIN_RETRY_AFTER_S),
+            (&[(1000, 1000)], 1000, 1),
+            (&[(1000, 1000)], 1001, 2),
+            (&[(1000, 1000)], 16_384, 17),
+            (&[(1000, 1000)], 59_001, MAX_RETRY_AFTER_S),
+            (&[(1000, 1000)], 60_001, MAX_RETRY_AFTER_S),
+            (&[(1, 10_000_000)], usize::MAX, MAX_RETRY_AFTER_S),
+            // Neither an empty batch nor one that took no time says anything.
+            (&[(1000, 1000), (0, 9000), (7, 0)], 4000, 4),
+        ] {
+            assert_eq!(rate(batches).retry_after_s(waiting), expected, "{batches:?} {waiting}");
+        }
+    }
+
+    #[test]
+    fn the_rate_follows_a_disk_that_becomes_slow_and_fast_again() {
+        let (fast, slow) = ((1000, 10), (1000, 1000));
+        let calm = rate(&[fast; 30]);
+        assert_eq!(calm.retry_after_s(16_384), 1);
+        let slowed = rate(&[[fast; 30], [slow; 30]].concat());
+        assert!((10..=17).contains(&slowed.retry_after_s(16_384)), "{slowed:?}");
+        let recovered = rate(&[[slow; 30], [fast; 30]].concat());
+        assert_eq!(recovered.retry_after_s(16_384), 1);
+    }
+
+    #[test]
+    fn there_is_room_for_as_much_as_the_queue_holds_and_no_more() {
+        let queue = Queue::new(10, 100);
+        assert_eq!(queue.check_room(10, 100), Ok(()));
+        let full = Err(SubmitError::Full { retry_after_s: MIN_RETRY_AFTER_S });
+        assert_eq!(queue.check_room(11, 0), full);
+        assert_eq!(queue.check_room(1, 101), full);
+        assert_eq!(queue.check_room(usize::MAX, usize::MAX), full);
+        queue.close();
+        assert_eq!(queue.check_room(1, 1), Err(SubmitError::Stopped));
+    }
+}

@@ -27,6 +27,8 @@ fn table() -> Vec<(Problem, u16, &'static str)> {
         (Problem::BodyTooLong { max: 65_535 }, 413, "body-too-long"),
         (Problem::BodySlow { limit: Duration::from_secs(10) }, 408, "body-slow"),
         (Problem::BodyBroken, 400, "body-broken"),
+        (Problem::Batch(BatchError::Empty), 400, "batch-empty"),
+        (Problem::Batch(BatchError::TooMany { max: 256 }), 413, "batch-too-many"),
         (Problem::Record(RecordError::NoSignature), 400, "record-unsigned"),
         // Made for another state of the channel: the publisher can repair it.
         (refused(AdmissionError::ChannelUnknown { seq: 3 }), 409, "channel-unknown"),
@@ -49,6 +51,8 @@ fn table() -> Vec<(Problem, u16, &'static str)> {
         (refused(AdmissionError::RecoveryChanged), 422, "recovery-changed"),
         (refused(AdmissionError::Form), 422, "record-form"),
         // Pressure is 503 with Retry-After, never 500.
+        (Problem::ClientLimit { retry_after_s: 1 }, 429, "client-limit"),
+        (Problem::Crowded, 503, "bodies-full"),
         (Problem::QueueFull { retry_after_s: 1 }, 503, "queue-full"),
         (Problem::Backlog { unpublished: 5, max: 5 }, 503, "unpublished-backlog"),
         (Problem::Stopping, 503, "stopping"),
@@ -84,6 +88,9 @@ fn kind(problem: &Problem) -> usize {
         Problem::LookupPath(_) => 18,
         Problem::IndexRebuilt => 19,
         Problem::Index(_) => 20,
+        Problem::Batch(_) => 21,
+        Problem::ClientLimit { .. } => 22,
+        Problem::Crowded => 23,
     }
 }
 
@@ -95,7 +102,7 @@ async fn body(response: Response) -> Vec<u8> {
 fn the_table_has_every_kind_of_problem() {
     let kinds: std::collections::BTreeSet<usize> =
         table().iter().map(|(problem, ..)| kind(problem)).collect();
-    assert!(kinds.into_iter().eq(0..21));
+    assert!(kinds.into_iter().eq(0..24));
 }
 
 #[tokio::test]
@@ -106,7 +113,7 @@ async fn every_problem_has_its_status_and_its_code() {
         assert_eq!(response.status().as_u16(), status, "{name}");
         assert_eq!(response.headers()[header::CONTENT_TYPE], JSON_MEDIA_TYPE);
         let retry = response.headers().contains_key(header::RETRY_AFTER);
-        assert_eq!(retry, status == 503, "{name}");
+        assert_eq!(retry, [429, 503].contains(&status), "{name}");
         let error = ApiError::parse(&body(response).await).unwrap();
         assert_eq!(error.code(), code, "{name}");
         assert!(error.message().len() > 20, "{name}: {}", error.message());

@@ -15,7 +15,7 @@ use crate::testing::{Character, Reply, Site, TestWitness, seconds, secret};
 
 const CHANNEL: &str = "vendor.example/agent";
 
-fn signer(seed: u8) -> RecordSigner {
+pub(super) fn signer(seed: u8) -> RecordSigner {
     RecordSigner::new(secret(KeyKind::Record, &format!("vendor.example/k{seed}"), seed)).unwrap()
 }
 
