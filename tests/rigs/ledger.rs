@@ -102,7 +102,6 @@ impl Ledger {
     ///
     /// # Errors
     /// If it does not prove the record, or its checkpoint can't be noted.
-    #[allow(dead_code)] // For rows on logs of records.
     pub(crate) fn prove(&mut self, entry: &[u8], proof: &[u8]) -> Result<()> {
         let proof = LogProof::parse(proof).context("the answer is no proof")?;
         proof.verify(&leaf_hash(entry), &self.policy).context("the answer proves nothing")?;

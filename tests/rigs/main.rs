@@ -11,7 +11,9 @@
 mod kill;
 mod ledger;
 mod load;
+mod overload;
 mod random;
+mod receipts;
 mod row;
 mod site;
 
@@ -25,7 +27,7 @@ use indelible_client::planted;
 use row::{Outcome, Row, Scale, Trials};
 
 /// Every row, in the order of `docs/reliability.md`.
-const ROWS: &[&dyn Row] = &[&kill::Kill];
+const ROWS: &[&dyn Row] = &[&kill::Kill, &receipts::Receipts, &overload::Overload];
 
 /// What a row that lacks a tool or a right ends with.
 const LACKING: u8 = 77;
