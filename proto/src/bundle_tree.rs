@@ -4,23 +4,31 @@
 //! Each leaf is a line as `sha256sum` prints it, so the tree can be rebuilt with standard tools, and a
 //! single file can be proved to be in a bundle without the rest of it. Reading files and hashing them is
 //! the caller's part.
+//!
+//! [`BundleTree`] holds a bundle's files and every node; [`ListingHasher`] computes a root and forgets;
+//! [`BundleProof`] is the file that proves files, or their absence.
+
+mod listing;
+mod multiproof;
+mod path;
+mod proof;
 
 use alloc::borrow::ToOwned as _;
-use alloc::collections::BTreeSet;
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use sha2::{Digest as _, Sha256};
-use unicode_normalization::is_nfc;
 
-use crate::hash::{Hash, leaf_hash, node_hash};
+pub use listing::{BundleLine, LineError, ListingDigest, ListingError, ListingHasher, MAX_LINE_BYTES};
+pub use multiproof::MAX_PROOF_FILES;
+pub use path::{MAX_PATH_BYTES, PathError, check_path};
+pub use proof::{BundleClaim, BundleProof, BundleProofError, InBundle, NotInBundle};
+
+use crate::hash::{Hash, empty_root, leaf_hash, node_hash};
 use crate::record::json::MAX_INTEGER;
-use crate::size::{LeafIndex, TreeSize};
-use crate::tree::{Frontier, InclusionPlan, InclusionProof, NodeId};
-
-/// The longest path in bytes: as long as the longest string of a record.
-pub const MAX_PATH_BYTES: usize = 1024;
+use crate::size::TreeSize;
+use crate::tree::TreeHead;
+use multiproof::Position;
 
 /// A file of a bundle.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +44,7 @@ pub struct BundleFile {
 impl BundleFile {
     /// The file's leaf: its line of `sha256sum` output, without a newline.
     pub fn line(&self) -> String {
-        format!("{}  {}", self.sha256, self.path)
+        listing::text(&self.sha256, &self.path)
     }
 }
 
@@ -75,27 +83,6 @@ pub enum BundleTreeError {
     TooManyBytes,
 }
 
-/// Why a text is not the path of a bundle's file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum PathError {
-    /// Empty or above [`MAX_PATH_BYTES`].
-    #[error("{got} bytes, 1 to {MAX_PATH_BYTES} are allowed")]
-    Length {
-        /// Length in bytes.
-        got: usize,
-    },
-    /// A component that is empty, `.` or `..`; also an absolute path, or one that ends in `/`.
-    #[error("an empty component, . or ..")]
-    Component,
-    /// A control character or a backslash.
-    #[error("a control character or a backslash")]
-    Character,
-    /// Not in Normalization Form C: the same text has another spelling.
-    #[error("not in Unicode Normalization Form C")]
-    NotNormalized,
-}
-
 impl BundleTreeError {
     /// The stable name of this error.
     pub fn code(&self) -> &'static str {
@@ -109,52 +96,44 @@ impl BundleTreeError {
     }
 }
 
-impl PathError {
-    /// The stable name of this error.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Length { .. } => "bundle-path-length",
-            Self::Component => "bundle-path-component",
-            Self::Character => "bundle-path-character",
-            Self::NotNormalized => "bundle-path-not-nfc",
-        }
-    }
-}
-
 /// A bundle's files in order, with all nodes of the tree over their lines.
 #[derive(Clone, Debug)]
 pub struct BundleTree {
     files: Vec<BundleFile>,
-    /// Complete subtrees by level, leaves first.
+    /// By level, leaves first, the root last.
     levels: Vec<Vec<Hash>>,
-    root: Hash,
     bytes: u64,
 }
 
 impl BundleTree {
-    /// The most files of a bundle. Bounds what a client has to hash and hold.
-    pub const MAX_FILES: usize = 1_000_000;
+    /// The most files of a bundle. Bounds what a client has to hash; a tree of so many needs some three
+    /// gigabytes of memory, their listing a tenth of that.
+    pub const MAX_FILES: usize = 10_000_000;
 
     /// The tree over `files`, given in any order.
     pub fn from_files(mut files: Vec<BundleFile>) -> Result<Self, BundleTreeError> {
-        if files.is_empty() || files.len() > Self::MAX_FILES {
-            return Err(BundleTreeError::FileCount { got: files.len() });
-        }
+        check_count(files.len())?;
         files.sort_by(|a, b| a.path.cmp(&b.path));
-        check_paths(&files)?;
+        for (file, BundleFile { path, .. }) in files.iter().enumerate() {
+            check_path(path).map_err(|rule| BundleTreeError::Path { file, rule })?;
+        }
+        path::check_clashes(&files)?;
         let bytes = files
             .iter()
             .try_fold(0u64, |sum, file| sum.checked_add(file.bytes).filter(|sum| *sum <= MAX_INTEGER))
             .ok_or(BundleTreeError::TooManyBytes)?;
         let leaves = files.iter().map(|file| leaf_hash(file.line().as_bytes())).collect();
-        let levels = levels(leaves);
-        let root = root(&levels, tree_size(&files));
-        Ok(Self { files, levels, root, bytes })
+        Ok(Self { files, levels: levels(leaves), bytes })
     }
 
     /// Root of the RFC 6962 tree over the lines.
     pub fn root(&self) -> Hash {
-        self.root
+        self.levels.last().and_then(|top| top.first()).copied().unwrap_or_else(empty_root)
+    }
+
+    /// Root and number of files, as a record has them.
+    pub fn head(&self) -> TreeHead {
+        TreeHead { size: self.size(), root: self.root() }
     }
 
     /// SHA-256 over all lines, each with a newline: in-toto's `dirHash1`.
@@ -184,78 +163,40 @@ impl BundleTree {
 
     /// How many files, as the size of the tree.
     pub fn size(&self) -> TreeSize {
-        tree_size(&self.files)
+        let count = u64::try_from(self.files.len()).unwrap_or(u64::MAX);
+        TreeSize::new(count).expect("invariant: at most MAX_FILES files")
     }
 
-    /// Where the file with this path is in the tree, and the proof that it is there.
-    pub fn prove(&self, path: &str) -> Option<(LeafIndex, InclusionProof)> {
-        let position = self.files.binary_search_by(|file| file.path.as_str().cmp(path)).ok()?;
-        let index = LeafIndex::new(u64::try_from(position).ok()?).ok()?;
-        let plan = InclusionPlan::new(index, self.size()).ok()?;
-        let hashes = plan.nodes().iter().map(|id| node(&self.levels, *id)).collect::<Option<Vec<_>>>()?;
-        Some((index, plan.finish(&hashes).ok()?))
+    fn node(&self, position: Position) -> Option<Hash> {
+        self.levels.get(position.level)?.get(usize::try_from(position.index).ok()?).copied()
     }
 }
 
-/// Checks the rules for one path by itself.
-pub fn check_path(path: &str) -> Result<(), PathError> {
-    if path.is_empty() || path.len() > MAX_PATH_BYTES {
-        return Err(PathError::Length { got: path.len() });
+fn check_count(got: usize) -> Result<(), BundleTreeError> {
+    match got {
+        1..=BundleTree::MAX_FILES => Ok(()),
+        _ => Err(BundleTreeError::FileCount { got }),
     }
-    if path.contains(|character: char| character.is_control() || character == '\\') {
-        return Err(PathError::Character);
-    }
-    if path.split('/').any(|component| matches!(component, "" | "." | "..")) {
-        return Err(PathError::Component);
-    }
-    if !is_nfc(path) {
-        return Err(PathError::NotNormalized);
-    }
-    Ok(())
 }
 
-fn check_paths(files: &[BundleFile]) -> Result<(), BundleTreeError> {
-    let mut folded = BTreeSet::new();
-    for (file, BundleFile { path, .. }) in files.iter().enumerate() {
-        check_path(path).map_err(|rule| BundleTreeError::Path { file, rule })?;
-        if !folded.insert(path.to_ascii_lowercase()) {
-            return Err(BundleTreeError::Duplicate { file });
-        }
-    }
-    for (file, BundleFile { path, .. }) in files.iter().enumerate() {
-        let path = path.to_ascii_lowercase();
-        let mut folders = path.match_indices('/').filter_map(|(end, _)| path.get(..end));
-        if folders.any(|folder| folded.contains(folder)) {
-            return Err(BundleTreeError::InsideFile { file });
-        }
-    }
-    Ok(())
-}
-
-/// The complete subtrees over `leaves`, level by level.
+/// The tree over `leaves`, level by level up to its root. A last node without a sibling goes up unchanged, so
+/// every node that is not at the right edge is a complete subtree.
 fn levels(leaves: Vec<Hash>) -> Vec<Vec<Hash>> {
     let mut levels = Vec::new();
     let mut level = leaves;
-    while !level.is_empty() {
-        let (pairs, _) = level.as_chunks::<2>();
-        let above = pairs.iter().map(|[left, right]| node_hash(left, right)).collect();
+    while level.len() > 1 {
+        let (pairs, rest) = level.as_chunks::<2>();
+        let nodes = pairs.iter().map(|[left, right]| node_hash(left, right));
+        let above = nodes.chain(rest.iter().copied()).collect();
         levels.push(core::mem::replace(&mut level, above));
     }
+    levels.push(level);
     levels
 }
 
-fn root(levels: &[Vec<Hash>], size: TreeSize) -> Hash {
-    let nodes: Vec<Hash> = Frontier::node_ids(size).into_iter().filter_map(|id| node(levels, id)).collect();
-    Frontier::from_nodes(size, &nodes).expect("invariant: levels hold every complete subtree").root()
-}
-
-fn node(levels: &[Vec<Hash>], id: NodeId) -> Option<Hash> {
-    levels.get(usize::from(id.level()))?.get(usize::try_from(id.index()).ok()?).copied()
-}
-
-fn tree_size(files: &[BundleFile]) -> TreeSize {
-    let count = u64::try_from(files.len()).unwrap_or(u64::MAX);
-    TreeSize::new(count).expect("invariant: at most MAX_FILES files")
+/// Where the file with this path is, or would be.
+fn position_of(files: &[BundleFile], path: &str) -> Result<usize, usize> {
+    files.binary_search_by(|file| file.path.as_str().cmp(path))
 }
 
 #[cfg(test)]

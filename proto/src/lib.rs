@@ -15,7 +15,8 @@
 //! | policy | [`policy`] | c2sp.org/tlog-policy | 64 KiB |
 //! | log proof (`.tlog-proof`) | [`proof`] | c2sp.org/tlog-proof | 256 KiB |
 //! | record leaf | [`record`] | `docs/records.md` | 16 KiB |
-//! | bundle tree | [`bundle_tree`] | `docs/records.md` | 1,000,000 files |
+//! | bundle tree | [`bundle_tree`] | `docs/records.md` | 10,000,000 files |
+//! | bundle proof (`.bundle-proof`) | [`bundle_tree::BundleProof`] | `docs/records.md` | 4,096 files |
 //! | evidence | [`evidence`] | the module's documentation | 512 KiB |
 //! | submission | [`log_api`] | the module's documentation | 65,535 bytes |
 

@@ -268,7 +268,7 @@ fn names_the_field_that_is_wrong() {
     let error = error_after(&rules(common(9)), "predicate.bundle", |object| {
         object.insert("files".into(), Value::Integer(0));
     });
-    let kind = FieldError::Range { got: 0, min: 1, max: 1_000_000 };
+    let kind = FieldError::Range { got: 0, min: 1, max: 10_000_000 };
     assert_eq!(error, Some(RecordError::Statement(StatementError { field: "predicate.bundle.files", kind })));
 }
 

@@ -90,7 +90,7 @@ fn integers_have_limits() {
         (&channel, "predicate", "maxAge", 1, 31_622_400),
         (&channel, "predicate", "threshold", 1, 2),
         (&channel, "predicate.recovery", "threshold", 1, 1),
-        (&rules, "predicate.bundle", "files", 1, 1_000_000),
+        (&rules, "predicate.bundle", "files", 1, 10_000_000),
         (&rules, "predicate.bundle", "bytes", 0, exact),
         (&rules, "predicate.delta", "added", 0, exact),
         (&rules, "predicate.delta", "changed", 0, exact),
