@@ -1,17 +1,17 @@
-//! Artifacts on disk: hashing a file in one pass, and turning a directory into its bundle tree.
+//! Artifacts on disk: hashing a file in one pass; a directory is hashed by [`crate::bundle`].
 //!
-//! Regular files only. A symbolic link, socket, pipe or device inside a directory refuses the whole
-//! directory and is named: what the tree would say about it depends on the machine it is read on.
-//! Empty directories are not part of a bundle. What changes while it is read is hashed as it was read.
+//! Regular files only. A single file that changes while it is read is hashed as it was read.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use indelible_proto::bundle_tree::{BundleFile, BundleTree, BundleTreeError};
+use indelible_proto::bundle_tree::{BundleTree, BundleTreeError};
 use indelible_proto::hash::Hash;
 use sha2::{Digest as _, Sha256};
+
+pub use crate::bundle::hash_directory;
 
 /// What stands in for the artifact in a record: everything a check needs, nothing of its content.
 #[derive(Clone, Debug)]
@@ -79,6 +79,12 @@ pub enum FilesError {
         /// The rule that is broken.
         source: BundleTreeError,
     },
+    /// A file that was written, made or removed while the directory was read.
+    #[error("{}: changed while it was read", path.display())]
+    Changed {
+        /// Where.
+        path: PathBuf,
+    },
     /// A path that has no name to put a proof beside, such as `/`.
     #[error("{}: has no name, so no file can stand beside it", path.display())]
     Nameless {
@@ -97,11 +103,12 @@ impl FilesError {
             Self::Name { .. } => "artifact-name-not-utf8",
             Self::TooMany { .. } => "bundle-too-many-files",
             Self::Bundle { source, .. } => source.code(),
+            Self::Changed { .. } => "artifact-changed",
             Self::Nameless { .. } => "artifact-nameless",
         }
     }
 
-    fn read(path: &Path, source: io::Error) -> Self {
+    pub(crate) fn read(path: &Path, source: io::Error) -> Self {
         if source.kind() == io::ErrorKind::NotFound {
             return Self::Missing { path: path.to_owned() };
         }
@@ -124,28 +131,13 @@ pub fn hash_file(path: &Path, progress: &mut dyn FnMut(u64)) -> Result<FileDiges
     hash_opened(path, rustix::fs::OFlags::NONBLOCK, progress)
 }
 
-/// Hashes every regular file under `root` into a bundle tree.
-pub fn hash_directory(root: &Path, progress: &mut dyn FnMut(u64)) -> Result<BundleTree, FilesError> {
-    let mut files = Vec::new();
-    for entry in walkdir::WalkDir::new(root).follow_links(false).sort_by_file_name() {
-        let entry = entry.map_err(|error| walk_error(root, error))?;
-        let kind = entry.file_type();
-        // The root itself may be reached through a link; nothing below it may be one.
-        if kind.is_dir() || entry.depth() == 0 {
-            continue;
-        }
-        if !kind.is_file() {
-            return Err(FilesError::Special { path: entry.path().to_owned(), found: name_of_kind(kind) });
-        }
-        if files.len() == BundleTree::MAX_FILES {
-            return Err(FilesError::TooMany { path: root.to_owned(), max: BundleTree::MAX_FILES });
-        }
-        let digest =
-            hash_opened(entry.path(), rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOFOLLOW, progress)?;
-        let path = relative_name(root, entry.path())?;
-        files.push(BundleFile { path, sha256: digest.sha256, bytes: digest.bytes });
+/// Hashes the regular file at `path`, which may not be reached through a link.
+pub fn hash_regular_file(path: &Path) -> Result<FileDigest, FilesError> {
+    let kind = std::fs::symlink_metadata(path).map_err(|source| FilesError::read(path, source))?.file_type();
+    if !kind.is_file() {
+        return Err(FilesError::Special { path: path.to_owned(), found: name_of_kind(kind) });
     }
-    BundleTree::from_files(files).map_err(|source| FilesError::Bundle { path: root.to_owned(), source })
+    hash_opened(path, rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOFOLLOW, &mut |_| {})
 }
 
 /// Where the proof of the artifact at `path` is expected: `<path>.tlog-proof`, beside it.
@@ -176,7 +168,7 @@ fn named(path: &Path) -> Result<PathBuf, FilesError> {
     path.canonicalize().map_err(|source| FilesError::read(path, source))
 }
 
-fn relative_name(root: &Path, path: &Path) -> Result<String, FilesError> {
+pub(crate) fn relative_name(root: &Path, path: &Path) -> Result<String, FilesError> {
     let relative = path.strip_prefix(root).map_err(|_| FilesError::Nameless { path: path.to_owned() })?;
     relative.to_str().map(str::to_owned).ok_or_else(|| FilesError::Name { path: path.to_owned() })
 }
@@ -199,7 +191,8 @@ fn hash_opened(
     hash_stream(&mut file, progress).map_err(read_error)
 }
 
-fn hash_stream(file: &mut File, progress: &mut dyn FnMut(u64)) -> io::Result<FileDigest> {
+/// Hashes what is left of a stream. `progress` is told each number of bytes read.
+pub(crate) fn hash_stream(file: &mut impl Read, progress: &mut dyn FnMut(u64)) -> io::Result<FileDigest> {
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; READ_BYTES];
     let mut bytes = 0u64;
@@ -217,13 +210,13 @@ fn hash_stream(file: &mut File, progress: &mut dyn FnMut(u64)) -> io::Result<Fil
     Ok(FileDigest { sha256: Hash::from_bytes(hasher.finalize().into()), bytes })
 }
 
-fn walk_error(root: &Path, error: walkdir::Error) -> FilesError {
+pub(crate) fn walk_error(root: &Path, error: walkdir::Error) -> FilesError {
     let path = error.path().unwrap_or(root).to_owned();
     let source = error.into_io_error().unwrap_or_else(|| io::Error::other("links in a circle"));
     FilesError::read(&path, source)
 }
 
-fn name_of_kind(kind: std::fs::FileType) -> &'static str {
+pub(crate) fn name_of_kind(kind: std::fs::FileType) -> &'static str {
     use std::os::unix::fs::FileTypeExt as _;
     if kind.is_symlink() {
         "a symbolic link"

@@ -1,5 +1,6 @@
 //! Publishing to, verifying against and watching an Indelible transparency log.
 
+pub mod bundle;
 pub mod cli;
 pub mod client_config;
 pub mod durable;

@@ -6,7 +6,7 @@ use std::process::Command;
 use indelible_tests::{Finished, World};
 
 /// Every program and subcommand, with words its help must have.
-const HELP: [(&str, &[&str], &[&str]); 17] = [
+const HELP: [(&str, &[&str], &[&str]); 21] = [
     (
         "client",
         &[],
@@ -18,6 +18,10 @@ const HELP: [(&str, &[&str], &[&str]); 17] = [
     ("client", &["publish", "rules"], &["--format", "--channel-name"]),
     ("client", &["channel"], &["create"]),
     ("client", &["channel", "create"], &["--owner", "--threshold"]),
+    ("client", &["bundle"], &["root", "prove", "verify"]),
+    ("client", &["bundle", "root"], &["--folder", "--listing", "sha256sum"]),
+    ("client", &["bundle", "prove"], &["--absent", "--out", "4,096"]),
+    ("client", &["bundle", "verify"], &["--record", "--root", "--absent", "Exit codes"]),
     ("client", &["keygen"], &["--out"]),
     ("client", &["inspect"], &["FILE"]),
     ("client", &["watch"], &["--source", "--once", "--clear", "Exit codes"]),

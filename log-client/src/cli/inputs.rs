@@ -243,6 +243,9 @@ pub(super) fn files_failure(error: &FilesError) -> Failure {
         FilesError::Read { .. } => {
             Failure::undecided(error.code(), chain(error), "make the artifact readable")
         }
+        FilesError::Changed { .. } => {
+            Failure::undecided(error.code(), chain(error), "run it again when nothing writes there")
+        }
         _ => Failure::usage(error.code(), chain(error), "name a regular file, or a directory of such files"),
     }
 }

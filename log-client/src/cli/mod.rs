@@ -1,6 +1,7 @@
 //! The command line `indelible`: arguments in, a verdict and an exit code out. What it does is in the
 //! library; here is only what people and scripts see of it.
 
+mod bundle;
 mod channel;
 mod console;
 mod evidence;
@@ -49,6 +50,9 @@ enum Command {
     /// Open a channel to publish on
     #[command(subcommand)]
     Channel(channel::ChannelCommand),
+    /// Compute the root of a bundle of rules, and prove and verify single files of it
+    #[command(subcommand)]
+    Bundle(bundle::BundleCommand),
     Keygen(keygen::KeygenArgs),
     Inspect(inspect::InspectArgs),
     Watch(watch::WatchArgs),
@@ -80,6 +84,7 @@ fn execute(command: Command, console: Console, clock: Clock) -> Result<End, Fail
         Command::Verify(args) => verify::run(&args, console, clock),
         Command::Publish(command) => publish::run(command, console),
         Command::Channel(command) => channel::run(command, console),
+        Command::Bundle(command) => bundle::run(command, console),
         Command::Keygen(args) => keygen::run(args, console),
         Command::Inspect(args) => inspect::run(&args, console),
         Command::Watch(args) => watch::run(&args, console),

@@ -33,7 +33,8 @@ impl Hasher for Rfc6962 {
 
     /// A node without a right sibling goes up unchanged.
     fn concat_and_hash(left: &Self::Hash, right: Option<&Self::Hash>) -> Self::Hash {
-        right.map_or(*left, |right| *node_hash(&Hash::from_bytes(*left), &Hash::from_bytes(*right)).as_bytes())
+        right
+            .map_or(*left, |right| *node_hash(&Hash::from_bytes(*left), &Hash::from_bytes(*right)).as_bytes())
     }
 }
 

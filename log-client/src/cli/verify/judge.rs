@@ -308,7 +308,10 @@ fn unhashable(artifact: &Path, error: &FilesError) -> Failure {
     let in_the_way = match error {
         FilesError::Special { path, .. } => path != artifact,
         FilesError::Name { .. } | FilesError::TooMany { .. } | FilesError::Bundle { .. } => true,
-        FilesError::Missing { .. } | FilesError::Read { .. } | FilesError::Nameless { .. } => false,
+        FilesError::Missing { .. }
+        | FilesError::Read { .. }
+        | FilesError::Changed { .. }
+        | FilesError::Nameless { .. } => false,
     };
     if !in_the_way {
         return files_failure(error);

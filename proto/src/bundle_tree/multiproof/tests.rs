@@ -101,7 +101,10 @@ fn another_number_of_hashes_or_leaves_proves_nothing() {
         let more = [&good[..], &[leaf_hash(b"junk")]].concat();
         assert!(believed(&head, &claim, &more), "junk at the end is no longer believed");
         let expected = good.len();
-        assert_eq!(verify(&head, &claim, &more), Err(BundleProofError::HashCount { got: expected + 1, expected }));
+        assert_eq!(
+            verify(&head, &claim, &more),
+            Err(BundleProofError::HashCount { got: expected + 1, expected })
+        );
         if let Some((_, fewer)) = good.split_last() {
             assert!(matches!(verify(&head, &claim, fewer), Err(BundleProofError::HashCount { .. })));
         }
@@ -130,7 +133,8 @@ fn another_size_proves_nothing_where_it_asks_for_other_hashes() {
 #[test]
 fn the_empty_tree_and_too_large_ones_have_no_proofs() {
     let leaf = leaf_hash(b"x");
-    for (size, root) in [(0, crate::hash::empty_root()), (0, leaf), (10_000_001, leaf), (u64::MAX >> 1, leaf)] {
+    for (size, root) in [(0, crate::hash::empty_root()), (0, leaf), (10_000_001, leaf), (u64::MAX >> 1, leaf)]
+    {
         let head = TreeHead { size: TreeSize::new(size).unwrap(), root };
         let refused = Err(BundleProofError::BundleSize { size: head.size });
         assert_eq!(verify(&head, &[(0, leaf)], &[]), refused);

@@ -105,7 +105,8 @@ fn a_gap_has_nothing_in_it() {
         (&[0, 8], "f/0004", "bundle-proof-no-gap"),
         (&[3, 4, 5], "f/0003x", "bundle-proof-no-gap"),
     ] {
-        let result = tree.prove_indices(claim, indices).and_then(|proof| proof.verify_absent(&tree.head(), path));
+        let result =
+            tree.prove_indices(claim, indices).and_then(|proof| proof.verify_absent(&tree.head(), path));
         assert_eq!(code(result), expected, "{indices:?} {path}");
     }
 }
@@ -187,9 +188,8 @@ fn refuses_one_byte_one_file_and_one_hash_more_than_the_limits() {
     assert_eq!(code(long(BundleProof::MAX_BYTES)), "line-unterminated");
     assert_eq!(code(long(BundleProof::MAX_BYTES + 1)), "bundle-proof-too-long");
     let digits = sha256(b"").to_hex();
-    let lines = |count: usize| {
-        (0..count).map(|n| format!("file {n} {digits}  f/{n:04}\n")).collect::<String>()
-    };
+    let lines =
+        |count: usize| (0..count).map(|n| format!("file {n} {digits}  f/{n:04}\n")).collect::<String>();
     let with = |files: usize, hashes: usize| {
         let hashes = format!("{}\n", sha256(b"").to_base64()).repeat(hashes);
         BundleProof::parse(format!("{FIRST_LINE}\npresent\n{}\n{hashes}", lines(files)).as_bytes())
@@ -233,7 +233,11 @@ fn no_changed_byte_is_accepted() {
             for flip in 1..=255 {
                 let mut changed = good.clone();
                 changed[at] ^= flip;
-                assert!(!accepts(&changed), "byte {at} xor {flip:#04x} of\n{}", String::from_utf8_lossy(&good));
+                assert!(
+                    !accepts(&changed),
+                    "byte {at} xor {flip:#04x} of\n{}",
+                    String::from_utf8_lossy(&good)
+                );
                 tried += 1;
             }
             let dropped = [&good[..at], &good[at + 1..]].concat();
