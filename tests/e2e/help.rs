@@ -6,7 +6,7 @@ use std::process::Command;
 use indelible_tests::{Finished, World};
 
 /// Every program and subcommand, with words its help must have.
-const HELP: [(&str, &[&str], &[&str]); 21] = [
+const HELP: [(&str, &[&str], &[&str]); 24] = [
     (
         "client",
         &[],
@@ -22,6 +22,9 @@ const HELP: [(&str, &[&str], &[&str]); 21] = [
     ("client", &["bundle", "root"], &["--folder", "--listing", "sha256sum"]),
     ("client", &["bundle", "prove"], &["--absent", "--out", "4,096"]),
     ("client", &["bundle", "verify"], &["--record", "--root", "--absent", "Exit codes"]),
+    ("client", &["policy"], &["lint", "explain"]),
+    ("client", &["policy", "lint"], &["--f", "--monitor-quorum", "--operator", "# lint:", "Exit codes"]),
+    ("client", &["policy", "explain"], &["FILE", "hash"]),
     ("client", &["keygen"], &["--out"]),
     ("client", &["inspect"], &["FILE"]),
     ("client", &["watch"], &["--source", "--once", "--clear", "Exit codes"]),

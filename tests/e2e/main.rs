@@ -11,6 +11,7 @@ mod help;
 mod hostile;
 mod log_input;
 mod mutations;
+mod policy;
 mod published;
 mod restart;
 mod restored;

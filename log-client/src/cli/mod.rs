@@ -10,6 +10,7 @@ mod guard;
 mod inputs;
 mod inspect;
 mod keygen;
+mod policy;
 mod publication;
 mod publish;
 mod verify;
@@ -53,6 +54,9 @@ enum Command {
     /// Compute the root of a bundle of rules, and prove and verify single files of it
     #[command(subcommand)]
     Bundle(bundle::BundleCommand),
+    /// Find what is wrong or unwise in a policy, and show what it asks for
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
     Keygen(keygen::KeygenArgs),
     Inspect(inspect::InspectArgs),
     Watch(watch::WatchArgs),
@@ -85,6 +89,7 @@ fn execute(command: Command, console: Console, clock: Clock) -> Result<End, Fail
         Command::Publish(command) => publish::run(command, console),
         Command::Channel(command) => channel::run(command, console),
         Command::Bundle(command) => bundle::run(command, console),
+        Command::Policy(command) => policy::run(&command, console),
         Command::Keygen(args) => keygen::run(args, console),
         Command::Inspect(args) => inspect::run(&args, console),
         Command::Watch(args) => watch::run(&args, console),

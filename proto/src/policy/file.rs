@@ -280,7 +280,7 @@ fn check_room(count: usize) -> Result<(), Kind> {
 }
 
 /// Octets as text; those that are not UTF-8 as `\xNN`, so that nothing is lost.
-fn readable(octets: &[u8]) -> String {
+pub(super) fn readable(octets: &[u8]) -> String {
     let mut text = String::with_capacity(octets.len());
     for chunk in octets.utf8_chunks() {
         text.push_str(chunk.valid());

@@ -12,9 +12,14 @@
 //! [`MAX_ITEMS`] of each kind. The file as a whole is the trust: there is no default quorum, and a policy
 //! that could be read in two ways is refused ([`PolicyFileError`]).
 //!
+//! [`lint`] looks a file over: what is unwise in one that can be read, and every line of one that cannot. It
+//! reads comments of the form `# lint: ...`, which mean nothing to anyone else.
+//!
 //! [`Policy::verify`] is the only way to a [`VerifiedCheckpoint`].
 
+mod arithmetic;
 mod file;
+mod lint;
 mod quorum;
 mod time;
 mod verify;
@@ -22,7 +27,9 @@ mod verify;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+pub use arithmetic::{QuorumNumbers, default_monitor_quorum, tolerated};
 pub use file::{PolicyFileError, PolicyFileErrorKind};
+pub use lint::{Lint, LintFinding, LintOptions, Operator, Severity, lint};
 pub use quorum::Quorum;
 pub use verify::{CosignedBy, LogSigned, PolicyError, VerifiedCheckpoint};
 

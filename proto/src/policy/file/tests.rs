@@ -298,3 +298,49 @@ fn says_which_line_is_wrong() {
     assert_eq!(error.line, 5);
     assert_eq!(format!("{error}"), "policy line 5: threshold is not all, any or a number from 1 to 2");
 }
+
+/// Where parsers in use read a policy in several ways; all of it is refused, or means what the specification says.
+#[test]
+fn what_other_parsers_read_otherwise_has_one_meaning() {
+    let (one, three, log) = (witnesses(1), witnesses(3), log("log.example", 101));
+    let renamed = cosigner("another.example", 1).verifier().encode();
+    for (what, file, expected) in [
+        (
+            "a threshold of 0, taken as always met",
+            format!("{one}group G 0 W1\nquorum G\n"),
+            "policy-threshold",
+        ),
+        ("all of nobody, taken as always met", "group G all\nquorum G\n".into(), "policy-empty-group"),
+        (
+            "one key under two names, counted twice",
+            format!("{one}witness W2 {renamed}\ngroup G 2 W1 W2\nquorum G\n"),
+            "policy-duplicate-witness",
+        ),
+        ("two quorums, the last one taken", format!("{one}quorum none\nquorum W1\n"), "policy-second-quorum"),
+        ("a member twice", format!("{three}group G 2 W1 W1\nquorum G\n"), "policy-repeated-member"),
+        (
+            "a member of two groups",
+            format!("{three}group G 1 W1 W2\ngroup H 1 W1 W3\ngroup I 2 G H\nquorum I\n"),
+            "policy-repeated-member",
+        ),
+        ("a comment after text", format!("{one}quorum W1 # mine\n"), "policy-item-count"),
+        ("a comment joined to text", format!("{one}quorum W1#mine\n"), "policy-undefined-name"),
+        ("a witness without an address, refused by some", format!("{one}quorum W1\n"), "ok"),
+        ("nothing", String::new(), "policy-no-quorum"),
+        ("a form feed", format!("{one}\u{c}quorum W1\n"), "control-character"),
+        ("a delete character", format!("{one}# \u{7f}\nquorum W1\n"), "control-character"),
+        ("one log twice", format!("log {log}\nlog {log}\nquorum none\n"), "policy-duplicate-log"),
+        (
+            "one witness twice",
+            format!("{one}{}quorum W1\n", one.replace("W1", "W2")),
+            "policy-duplicate-witness",
+        ),
+        ("one name twice", format!("{one}witness W1 {}\nquorum W1\n", witness(9)), "policy-duplicate-name"),
+        ("none as a name", format!("witness none {}\nquorum none\n", witness(9)), "policy-duplicate-name"),
+        ("a name nobody has", format!("{one}quorum W2\n"), "policy-undefined-name"),
+        ("no quorum", one.clone(), "policy-no-quorum"),
+        ("none as a member", format!("{one}group G 1 W1 none\nquorum G\n"), "policy-none-as-member"),
+    ] {
+        assert_eq!(code(&file), expected, "{what}");
+    }
+}
