@@ -5,17 +5,34 @@ use indelible_proto::policy::Policy;
 use indelible_proto::proof::LogProof;
 use indelible_proto::record::Predicate;
 use indelible_proto::size::TreeSize;
+use indelible_proto::time::UnixSeconds;
 use indelible_proto::tree::TreeHead;
 
 use crate::files::{ArtifactDigest, FileDigest};
-use crate::verify::{CheckName, Outcome, Reason, Remembered, Request, Trust, verify};
+use crate::verify::{
+    CheckName, LastKnown, Outcome, Reason, Remembered, Request, Rules, Trust, TrustedTime, verify,
+};
 
 /// Root and number of files of the bundle in a rules record, if the record is logged, witnessed and signed by
-/// whom the caller trusts. Every check runs but the one of the artifact: a bundle proof takes its place.
-pub fn bundle_of_record(proof: &LogProof, policy: &Policy, trust: &Trust) -> Result<TreeHead, Reason> {
+/// whom the caller trusts. Every check runs but the one of the artifact: a bundle proof takes its place. Nothing
+/// is remembered, nor compared with what is. `clock` is what this machine's clock says.
+pub fn bundle_of_record(
+    proof: &LogProof,
+    policy: &Policy,
+    trust: &Trust,
+    clock: UnixSeconds,
+) -> Result<TreeHead, Reason> {
     let nothing = ArtifactDigest::File(FileDigest { sha256: sha256(b""), bytes: 0 });
-    let remembered = Remembered::NotKept;
-    let verdict = verify(&Request { artifact: &nothing, proof, policy, trust, remembered: &remembered });
+    let verdict = verify(&Request {
+        artifact: &nothing,
+        proof,
+        policy,
+        trust,
+        remembered: &Remembered::NotKept,
+        last: &LastKnown::NotKept,
+        time: TrustedTime::new(clock, None),
+        rules: &Rules::default(),
+    });
     let failed = verdict.checks().iter().filter(|check| check.name != CheckName::Artifact);
     if let Some(reason) = failed.filter_map(|check| check.reason()).max_by_key(|reason| reason.outcome) {
         return Err(reason.clone());

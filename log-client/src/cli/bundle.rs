@@ -14,7 +14,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::console::{Console, Output, chain};
 use super::exit::{Exit, Failure};
-use super::inputs::{files_failure, hashing_bar, key_failure, read_input, read_policy, trusted_channel};
+use super::inputs::{files_failure, hashing_bar, key_failure, now, read_input, read_policy, trusted_channel};
 use crate::bundle::{SourceError, bundle_from, bundle_of_record, hash_listing};
 use crate::durable::{self, Access, DurableError};
 use crate::files::hash_regular_file;
@@ -83,7 +83,7 @@ pub(super) struct ProveArgs {
 /// a record verified before. The files are read below --dir by their paths in the bundle; without any, all
 /// that the proof names are.
 ///
-/// Exit codes: 0 verified; 20 refused; 40 could not decide; 2 usage.
+/// Exit codes: 0 verified; 10 the record is out of date; 20 refused; 40 could not decide; 2 usage.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   indelible bundle verify windows/a.yml --dir rules --proof two.bundle-proof \\
@@ -318,7 +318,7 @@ fn bundle_head(args: &VerifyArgs) -> Result<TreeHead, Failure> {
             None if keys.is_empty() => Trust::Nobody,
             None => Trust::Keys(keys),
         };
-        return bundle_of_record(&proof, &policy, &trust).map_err(|reason| Failure {
+        return bundle_of_record(&proof, &policy, &trust, now()?).map_err(|reason| Failure {
             exit: reason.outcome.into(),
             code: reason.code,
             message: format!("{}: {}", record.display(), reason.message),
