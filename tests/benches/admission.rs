@@ -9,13 +9,13 @@ use anyhow::{Result, bail};
 use indelible_proto::record::SignedRecord;
 use indelible_server::kind::LogKind;
 use indelible_server::sequencer::{SequencerHandle, Submission};
+use indelible_tests::records::Channel;
 
 use crate::Plan;
 use crate::cpu;
 use crate::limits::{Signed, verify_all};
 use crate::local_log::{LocalLog, check_one};
 use crate::machine::cores;
-use crate::records::Channel;
 use crate::report::{Line, Number};
 use crate::stats::{Spread, us};
 
@@ -72,7 +72,7 @@ impl Round {
             let mut signed = Vec::with_capacity(each);
             for _ in 0..each {
                 let record = vendor.sign_next()?;
-                signatures.push(vendor.signature_of(&record)?);
+                signatures.push(Signed::of_record(&record, vendor.signer())?);
                 signed.push(record.encode());
             }
             leaves.push(signed);

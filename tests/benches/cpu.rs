@@ -17,14 +17,26 @@ pub(crate) fn of_this_process() -> Duration {
 /// # Errors
 /// If it is gone, or the system has no `/proc`.
 pub(crate) fn of_process(pid: u32) -> Result<Duration> {
-    let path = format!("/proc/{pid}/stat");
-    let stat = std::fs::read_to_string(&path).with_context(|| path.clone())?;
+    from_stat(&format!("/proc/{pid}/stat"), 11)
+}
+
+/// CPU time that the processes have used that this one started and that have ended.
+///
+/// # Errors
+/// If the system has no `/proc`.
+pub(crate) fn of_children() -> Result<Duration> {
+    from_stat("/proc/self/stat", 13)
+}
+
+/// Two fields of a `stat` file, user and system time, by where the first is after the process's name.
+fn from_stat(path: &str, first: usize) -> Result<Duration> {
+    let stat = std::fs::read_to_string(path).with_context(|| path.to_owned())?;
     // The second field is the name in parentheses and may have spaces; user and system time are the 14th
     // and 15th.
     let after_name = stat.rsplit_once(')').map(|(_, fields)| fields);
     let fields: Vec<&str> = after_name.unwrap_or_default().split_whitespace().collect();
     let ticks = |field: usize| fields.get(field).and_then(|ticks| ticks.parse::<u64>().ok());
-    let ticks = ticks(11).zip(ticks(12)).map(|(user, system)| user + system);
+    let ticks = ticks(first).zip(ticks(first + 1)).map(|(user, system)| user + system);
     let ticks = ticks.with_context(|| format!("{path} has no CPU times"))?;
     Ok(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
 }

@@ -12,13 +12,13 @@ use std::time::Duration;
 use anyhow::Result;
 use indelible_proto::log_api::ADD_PATH;
 use indelible_tests::Running;
+use indelible_tests::load::{Requests, Target, closed_loop, open_loop, posts};
 use indelible_tests::world::{Kind, World};
 
 use crate::Plan;
 use crate::bare;
 use crate::cpu;
 use crate::limits::Preallocated;
-use crate::load::{Bodies, Target, Throughput, closed_loop, open_loop};
 use crate::local_log::Entries;
 use crate::report::{Line, Number};
 use crate::stats::{Latencies, Spread, ms, us};
@@ -112,7 +112,8 @@ impl Servers<'_> {
         let disk = Preallocated::create(dir, 8 * 1024 * 1024)?;
         let stop = Arc::new(AtomicBool::new(false));
         let send = |server: &Running, time| -> Result<Latencies> {
-            open_loop(&target(server, OPEN_CONNECTIONS), per_s, time, &self.bodies(), &stop)
+            let target = Target::new(server.address(), OPEN_CONNECTIONS)?;
+            Ok(open_loop(&target, per_s, time, &self.requests(), &stop)?.complete()?.latencies)
         };
         send(self.log, time / 4)?;
         let (mut rounds, mut tails, mut sync_tails) = (vec![], vec![], vec![]);
@@ -133,19 +134,19 @@ impl Servers<'_> {
 
     fn load(&self, server: &Running, connections: usize, time: Duration) -> Result<Loaded> {
         let (cpu, own_cpu) = (cpu::of_process(server.pid())?, cpu::of_this_process());
-        let done = closed_loop(&target(server, connections), time, &self.bodies())?;
-        let Throughput { answers, took } = done;
-        let each_us = |cpu: Duration| us(cpu) / answers as f64;
+        let target = Target::new(server.address(), connections)?;
+        let done = closed_loop(&target, time, &self.requests())?.complete()?;
+        let each_us = |cpu: Duration| us(cpu) / done.answers() as f64;
         Ok(Loaded {
-            per_s: answers as f64 / took.as_secs_f64(),
+            per_s: done.per_s(),
             cpu_us: each_us(cpu::of_process(server.pid())?.saturating_sub(cpu)),
             own_cpu_us: each_us(cpu::of_this_process().saturating_sub(own_cpu)),
         })
     }
 
-    fn bodies(&self) -> Bodies {
+    fn requests(&self) -> Requests {
         let entries = Arc::clone(&self.entries);
-        Arc::new(move |_| Some(entries.next_bytes()))
+        posts(ADD_PATH, move |_| Some(entries.next_bytes()))
     }
 }
 
@@ -160,8 +161,4 @@ struct Loaded {
     per_s: f64,
     cpu_us: f64,
     own_cpu_us: f64,
-}
-
-fn target(server: &Running, connections: usize) -> Target {
-    Target { address: server.address().to_owned(), path: ADD_PATH, connections }
 }

@@ -11,6 +11,8 @@ use anyhow::{Context as _, Result};
 use ed25519_dalek::{Signature, VerifyingKey};
 use indelible_client::durable;
 use indelible_proto::hash::{Hash, leaf_hash, node_hash};
+use indelible_proto::record::{SignedRecord, signed_message};
+use indelible_proto::sign::{RecordSigner, Signer as _};
 
 use crate::stats::Latencies;
 
@@ -123,6 +125,15 @@ impl Signed {
     pub(crate) fn new(public_key: &[u8; 32], message: Vec<u8>, signature: &[u8]) -> Result<Self> {
         let key = VerifyingKey::from_bytes(public_key)?;
         Ok(Self { key, message, signature: Signature::from_slice(signature)? })
+    }
+
+    /// A record's first signature, by this key.
+    ///
+    /// # Errors
+    /// If the record has no signature, or the key is none.
+    pub(crate) fn of_record(record: &SignedRecord, key: &RecordSigner) -> Result<Self> {
+        let line = record.signatures().first().context("a signed record")?;
+        Self::new(&key.verifier().public_key_bytes(), signed_message(record.payload()), line.signature())
     }
 
     /// Verifies it strictly.

@@ -73,20 +73,33 @@ impl LocalLog {
     }
 }
 
-/// Makes entries of [`ENTRY_BYTES`] bytes, no two of them the same.
-#[derive(Debug, Default)]
+/// Makes entries of one length, no two of them the same.
+#[derive(Debug)]
 pub(crate) struct Entries {
     made: AtomicU64,
+    bytes: usize,
+}
+
+impl Default for Entries {
+    /// Of [`ENTRY_BYTES`] bytes.
+    fn default() -> Self {
+        Self::of_length(ENTRY_BYTES)
+    }
 }
 
 impl Entries {
+    /// Of `bytes` bytes, a multiple of 8.
+    pub(crate) fn of_length(bytes: usize) -> Self {
+        Self { made: AtomicU64::new(0), bytes }
+    }
+
     /// The next entry's bytes.
     pub(crate) fn next_bytes(&self) -> Vec<u8> {
         let number = self.made.fetch_add(1, Ordering::Relaxed);
         // Not compressible, as hashes and signatures are not; cheap to make, as it is not what is measured.
         let mut state = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let mut bytes = Vec::with_capacity(ENTRY_BYTES);
-        while bytes.len() < ENTRY_BYTES {
+        let mut bytes = Vec::with_capacity(self.bytes);
+        while bytes.len() < self.bytes {
             state ^= state << 13;
             state ^= state >> 7;
             state ^= state << 17;

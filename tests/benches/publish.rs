@@ -17,22 +17,23 @@ use indelible_proto::hash::leaf_hash;
 use indelible_proto::log_api::SUBMIT_PATH;
 use indelible_proto::policy::Policy;
 use indelible_proto::proof::LogProof;
+use indelible_tests::load::{Requests, Target, open_loop, posts, runtime};
+use indelible_tests::records::Channel;
 use indelible_tests::world::{Kind, World};
 use tokio::runtime::Runtime;
 
 use crate::Plan;
 use crate::limits::{Preallocated, durable_replaces};
-use crate::load::{Bodies, Target, open_loop, runtime};
-use crate::records::Channel;
 use crate::report::{Line, Number};
 use crate::stats::{Latencies, Spread, ms};
 
 /// Records a second on other channels, in the second case.
-const BACKGROUND_PER_S: u32 = 500;
+const BACKGROUND_PER_S: u32 = 1_000;
 /// Other channels, each with one record at a time under way.
 const BACKGROUND_CHANNELS: usize = 64;
-/// What the median has to stay below, in milliseconds.
-const MAX_P50_MS: f64 = 50.0;
+/// What the median has to stay below, and all but one in a hundred, in milliseconds.
+const MAX_P50_MS: f64 = 10.0;
+const MAX_P99_MS: f64 = 50.0;
 
 pub(crate) fn run(plan: &Plan) -> Result<Vec<Line>> {
     let world = World::start(Kind::Records, 3, 2);
@@ -61,15 +62,16 @@ fn case(plan: &Plan, publisher: &mut Publisher, world: &World, what: &str) -> Re
     }
     let all = Latencies::of(all);
     let [journal, replace] = [journal, replace].map(|rounds| Number(Spread::of(rounds).median));
-    let (count, p99) = (all.count(), Number(ms(all.percentile(99.0))));
+    let (count, p99) = (all.count(), ms(all.percentile(99.0)));
     let case = format!("signing to verified proof, {what}, p50");
     let line = Line::new("publish", case, "ms", &rounds, "the five syncs on the way, one after the other");
-    let met = line.measured.spread.median < MAX_P50_MS;
+    let met = line.measured.spread.median <= MAX_P50_MS && p99 <= MAX_P99_MS;
+    let p99 = Number(p99);
     Ok(line
         .note(format!(
             "p99 {p99} ms of all {count}; one synced write {journal} ms, one replacement {replace} ms"
         ))
-        .goal(format!("p50 below {MAX_P50_MS} ms"), met))
+        .goal(format!("p50 at most {MAX_P50_MS} ms, p99 at most {MAX_P99_MS} ms"), met))
 }
 
 /// What a synced write and a durable replacement take at the moment.
@@ -114,7 +116,7 @@ impl Publisher {
 /// Other vendors, whose records were signed before anything is measured.
 struct Background {
     target: Target,
-    bodies: Bodies,
+    requests: Requests,
     longest: Duration,
 }
 
@@ -128,25 +130,24 @@ impl Background {
             let signed = (0..each).map(|_| Ok(channel.sign_next()?.encode())).collect::<Result<Vec<_>>>()?;
             leaves.push(Mutex::new(signed.into_iter()));
         }
-        let bodies: Bodies = Arc::new(move |connection: usize| {
+        let requests = posts(SUBMIT_PATH, move |connection: usize| {
             leaves.get(connection)?.lock().unwrap_or_else(PoisonError::into_inner).next()
         });
-        let address = world.log().address().to_owned();
-        let target = Target { address, path: SUBMIT_PATH, connections: BACKGROUND_CHANNELS };
-        Ok(Self { target, bodies, longest })
+        let target = Target::new(world.log().address(), BACKGROUND_CHANNELS)?;
+        Ok(Self { target, requests, longest })
     }
 
     /// Publishes them while `work` runs.
     fn during(&self, work: impl FnOnce() -> Result<Line>) -> Result<Line> {
         let stop = Arc::new(AtomicBool::new(false));
         std::thread::scope(|scope| {
-            let load =
-                scope.spawn(|| open_loop(&self.target, BACKGROUND_PER_S, self.longest, &self.bodies, &stop));
+            let load = scope
+                .spawn(|| open_loop(&self.target, BACKGROUND_PER_S, self.longest, &self.requests, &stop));
             let begun = Instant::now();
             let worked = work();
             let took = begun.elapsed();
             stop.store(true, Ordering::Relaxed);
-            let load = load.join().ok().context("the background panicked")??;
+            let load = load.join().ok().context("the background panicked")??.complete()?.latencies;
             let line = worked?;
             if took > self.longest {
                 bail!("the background ended before the measurement: {took:?}");

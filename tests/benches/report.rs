@@ -95,9 +95,13 @@ impl fmt::Display for Line {
         let value = format!("{} {unit}", Number(spread.median));
         writeln!(f, "{row:<9} {case:<50} {value:>16}  {:>24}", Range(*spread).to_string())?;
         let mut indented = |text: &str| writeln!(f, "{:<12}{text}", "");
-        let (ratio, range) = (Number(ratio.median), Range(*ratio));
-        let (bound, unit) = (Number(bound.spread.median), bound.unit);
-        indented(&format!("{ratio} ({range}) of {bound} {unit}: {bound_is}"))?;
+        if ratio.median.is_nan() {
+            indented(&format!("without what bounds it: {bound_is}"))?;
+        } else {
+            let (ratio, range) = (Number(ratio.median), Range(*ratio));
+            let (bound, unit) = (Number(bound.spread.median), bound.unit);
+            indented(&format!("{ratio} ({range}) of {bound} {unit}: {bound_is}"))?;
+        }
         for note in &self.notes {
             indented(note)?;
         }

@@ -1,5 +1,5 @@
-//! Rows `disk` and `startup`: a log of a million entries, made in this process, is weighed, and then started
-//! as a real server.
+//! Rows `disk` and `startup`: the log of row `sustained`, or one of a million entries if that row was not asked
+//! for, is weighed, and then started as a real server.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -15,24 +15,27 @@ use indelible_proto::size::TreeSize;
 use indelible_proto::tile::{BundleId, TileWidth};
 use indelible_proto::tree::{Frontier, TreeHead};
 use indelible_server::kind::LogKind;
+use indelible_tests::load::{Target, closed_loop, posts};
 use indelible_tests::{Running, binaries};
 use walkdir::WalkDir;
 
 use crate::Plan;
-use crate::load::{Target, closed_loop};
 use crate::local_log::{ENTRY_BYTES, Entries, Feed, LocalLog, append};
 use crate::report::{Line, Number};
-use crate::stats::ms;
+use crate::stats::{Spread, ms};
 
-const MAX_START: Duration = Duration::from_secs(2);
+const MAX_START: Duration = Duration::from_secs(1);
+/// Length of the longer entries: about that of a signed record.
+const LONGER_BYTES: usize = 1_024;
 const MAX_OVERHEAD: f64 = 1.05;
 const MIB: f64 = 1024.0 * 1024.0;
 
 /// A log of many entries, stopped.
 pub(crate) struct LargeLog {
-    log: LocalLog,
-    entries: Arc<Entries>,
-    head: TreeHead,
+    pub(crate) log: LocalLog,
+    /// Makes entries that the log does not have yet.
+    pub(crate) entries: Arc<Entries>,
+    pub(crate) head: TreeHead,
 }
 
 impl LargeLog {
@@ -50,7 +53,8 @@ impl LargeLog {
         Ok(Self { log, entries, head })
     }
 
-    fn start(&self) -> (Running, Duration) {
+    /// A server for it, and how long it took to listen.
+    pub(crate) fn start(&self) -> (Running, Duration) {
         let (dir, output) = (self.log.dir(), self.log.scratch().join("server.out"));
         let begun = Instant::now();
         let running = Running::start(&binaries().server, &["run".as_ref(), dir.as_ref()], &output);
@@ -79,9 +83,11 @@ pub(crate) fn startup(plan: &Plan, large: &LargeLog) -> Result<Vec<Line>> {
     let size = Number(large.head.size.get() as f64);
     large.start().0.stop();
     let mut clean = Vec::new();
+    let rehash = ms(large.rehash()?);
+    let mut resident = Vec::new();
     for _ in 0..plan.rounds() {
-        let rehash = ms(large.rehash()?);
         let (running, took) = large.start();
+        resident.push(resident_bytes(running.pid())? / MIB);
         ensure!(running.stop().success(), "the server did not stop cleanly");
         clean.push((ms(took), rehash));
     }
@@ -89,12 +95,13 @@ pub(crate) fn startup(plan: &Plan, large: &LargeLog) -> Result<Vec<Line>> {
     for _ in 0..plan.rounds() {
         let (running, _) = large.start();
         let entries = Arc::clone(&large.entries);
-        let target = Target { address: running.address().to_owned(), path: ADD_PATH, connections: 64 };
-        closed_loop(&target, Duration::from_millis(500), &{ Arc::new(move |_| Some(entries.next_bytes())) })?;
+        let target = Target::new(running.address(), 64)?;
+        let requests = posts(ADD_PATH, move |_| Some(entries.next_bytes()));
+        closed_loop(&target, Duration::from_millis(500), &requests)?;
         running.kill();
         let (running, took) = large.start();
         running.stop();
-        killed.push((ms(took), ms(large.rehash()?)));
+        killed.push((ms(took), rehash));
     }
     let line = |case: String, rounds: &[(f64, f64)]| {
         let line = Line::new("startup", case, "ms", rounds, "reading and hashing every stored entry");
@@ -102,30 +109,45 @@ pub(crate) fn startup(plan: &Plan, large: &LargeLog) -> Result<Vec<Line>> {
         line.goal(format!("every start below {MAX_START:?}"), met)
     };
     Ok(vec![
-        line(format!("{size} entries, stopped cleanly"), &clean),
+        line(format!("{size} entries, stopped cleanly"), &clean)
+            .note(format!("resident {} MiB when it listens", Number(Spread::of(resident).median))),
         line(format!("{size} entries, killed under load"), &killed),
     ])
 }
 
-/// Row `disk`: blocks in use, against the entries and one hash for each node that tiles keep.
-pub(crate) fn disk(large: &LargeLog) -> Result<Vec<Line>> {
-    let size = large.head.size;
-    let needed = (size.get() * ENTRY_BYTES as u64 + tile_hashes(size) * Hash::LEN as u64) as f64;
-    let data = large.log.data_dir();
-    let [index, journal, all] =
-        [data.join("index"), data.join("journal"), data].map(|dir| stored_bytes(&dir));
-    let (index, journal, all) = (index?, journal?, all?);
-    let rounds = [((all - index - journal) / MIB, needed / MIB)];
-    let case = format!("{} entries, tiles and bundles", Number(size.get() as f64));
+/// Row `disk`: what files take, against the entries and one hash for each node that tiles keep; of the large log,
+/// and of one with longer entries.
+pub(crate) fn disk(plan: &Plan, large: &LargeLog) -> Result<Vec<Line>> {
+    let longer = LocalLog::create(LogKind::Raw, plan.dir())?;
+    let (sequencer, entries) = (longer.open()?, Entries::of_length(LONGER_BYTES));
+    let feed = Feed::Groups { producers: 1, group: 1_024 };
+    append(&sequencer.handle(), &entries, plan.of(1 << 17, 1 << 13), feed)?;
+    let size = sequencer.handle().signed().borrow().checkpoint.head().size;
+    sequencer.shutdown();
+    Ok(vec![weigh(&large.log, large.head.size, ENTRY_BYTES)?, weigh(&longer, size, LONGER_BYTES)?])
+}
+
+fn weigh(log: &LocalLog, size: TreeSize, entry_bytes: usize) -> Result<Line> {
+    let needed = (size.get() * entry_bytes as u64 + tile_hashes(size) * Hash::LEN as u64) as f64;
+    let data = log.data_dir();
+    let [index, journal, tiles] =
+        [data.join("index"), data.join("journal"), data.join("tile")].map(|dir| Stored::below(&dir));
+    let (index, journal, tiles) = (index?, journal?, tiles?);
+    let rounds = [(tiles.blocks / MIB, needed / MIB)];
+    let case = format!("{} entries of {entry_bytes} B, tiles and bundles", Number(size.get() as f64));
     let line =
         Line::new("disk", case, "MiB", &rounds, "the bytes of the entries, and of the hashes in tiles");
     let met = line.ratio.median <= MAX_OVERHEAD;
     let note = format!(
-        "beside them the journal, {} MiB, which does not grow with the log, and the index, {} MiB",
-        Number(journal / MIB),
-        Number(index / MIB)
+        "the files' own bytes are {} of it; the rest fills up blocks, and is directories",
+        Number(tiles.bytes / needed)
     );
-    Ok(vec![line.note(note).goal(format!("at most {MAX_OVERHEAD}"), met)])
+    let beside = format!(
+        "beside them the journal, {} MiB, which does not grow with the log, and the index, {} MiB",
+        Number(journal.blocks / MIB),
+        Number(index.blocks / MIB)
+    );
+    Ok(line.note(note).note(beside).goal(format!("blocks at most {MAX_OVERHEAD}"), met))
 }
 
 /// How many hashes the tiles of a tree have: one for each node at every eighth level.
@@ -133,12 +155,35 @@ fn tile_hashes(size: TreeSize) -> u64 {
     std::iter::successors(Some(size.get()), |nodes| Some(nodes / 256)).take_while(|nodes| *nodes > 0).sum()
 }
 
-/// Bytes of the blocks that the files below `dir` use.
-fn stored_bytes(dir: &Path) -> Result<f64> {
-    const BLOCK_UNIT: u64 = 512;
-    let mut blocks = 0;
-    for entry in WalkDir::new(dir) {
-        blocks += entry?.metadata()?.blocks();
+/// What files take.
+struct Stored {
+    /// Bytes of the blocks that they and their directories use.
+    blocks: f64,
+    /// Bytes that the files have.
+    bytes: f64,
+}
+
+impl Stored {
+    /// Of everything below `dir`.
+    fn below(dir: &Path) -> Result<Self> {
+        const BLOCK_UNIT: u64 = 512;
+        let (mut blocks, mut bytes) = (0, 0);
+        for entry in WalkDir::new(dir) {
+            let metadata = entry?.metadata()?;
+            blocks += metadata.blocks() * BLOCK_UNIT;
+            bytes += if metadata.is_file() { metadata.len() } else { 0 };
+        }
+        Ok(Self { blocks: blocks as f64, bytes: bytes as f64 })
     }
-    Ok((blocks * BLOCK_UNIT) as f64)
+}
+
+/// Memory of a process that is in RAM, in bytes.
+///
+/// # Errors
+/// If it is gone, or the system has no `/proc`.
+pub(crate) fn resident_bytes(pid: u32) -> Result<f64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+    let kib: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
+    Ok(kib * 1024.0)
 }

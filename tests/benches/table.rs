@@ -16,16 +16,19 @@ mod admission;
 mod append;
 mod bare;
 mod cpu;
+mod growth;
+mod hammer;
 mod http;
 mod limits;
-mod load;
 mod local_log;
 mod machine;
+mod peers;
 mod publish;
-mod records;
+mod reads;
 mod report;
 mod startup;
 mod stats;
+mod sustained;
 mod verify;
 
 use std::cell::OnceCell;
@@ -43,7 +46,7 @@ use startup::LargeLog;
 #[derive(Debug, Parser)]
 #[command(name = "cargo bench -p indelible-tests --")]
 struct Args {
-    /// Only these rows: append, http, publish, verify, disk, startup, admission
+    /// Only these rows: sustained, growth, append, hammer, http, publish, reads, verify, disk, startup, admission
     rows: Vec<String>,
     /// Small amounts: whether every row runs, not how fast
     #[arg(long)]
@@ -95,9 +98,21 @@ impl Plan {
 }
 
 /// The rows in the order of the table.
-const ROWS: [&str; 7] = ["append", "http", "publish", "verify", "disk", "startup", "admission"];
+const ROWS: [&str; 11] = [
+    "sustained",
+    "append",
+    "hammer",
+    "http",
+    "publish",
+    "verify",
+    "disk",
+    "startup",
+    "reads",
+    "growth",
+    "admission",
+];
 /// Those that start the project's programs.
-const PROCESS_ROWS: [&str; 3] = ["http", "publish", "startup"];
+const PROCESS_ROWS: [&str; 5] = ["hammer", "http", "publish", "startup", "reads"];
 
 fn main() -> Result<()> {
     let args = Args::parse();
@@ -141,21 +156,29 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-fn measure(row: &str, plan: &Plan, large: &OnceCell<LargeLog>) -> Result<Vec<Line>> {
+fn measure(row: &str, plan: &Plan, made: &OnceCell<LargeLog>) -> Result<Vec<Line>> {
     let large = || -> Result<&LargeLog> {
-        if let Some(made) = large.get() {
+        if let Some(made) = made.get() {
             return Ok(made);
         }
-        let made = LargeLog::make(plan)?;
-        Ok(large.get_or_init(|| made))
+        let new = LargeLog::make(plan)?;
+        Ok(made.get_or_init(|| new))
     };
     match row {
+        "sustained" => {
+            let (lines, large) = sustained::run(plan)?;
+            made.get_or_init(|| large);
+            Ok(lines)
+        }
+        "growth" => growth::run(plan, large()?),
+        "hammer" => hammer::run(plan),
+        "reads" => reads::run(plan, large()?),
         "append" => append::run(plan),
         "http" => http::run(plan),
         "publish" => publish::run(plan),
         "verify" => verify::run(plan),
         "startup" => startup::startup(plan, large()?),
-        "disk" => startup::disk(large()?),
+        "disk" => startup::disk(plan, large()?),
         _ => admission::run(plan),
     }
 }

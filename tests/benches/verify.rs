@@ -16,10 +16,10 @@ use indelible_proto::record::SignedRecord;
 use indelible_proto::sign::{CosignSigner, LogSigner, SecretKey, Signer as _};
 use indelible_proto::size::{LeafIndex, TreeSize};
 use indelible_proto::tree::{InclusionProof, TreeHead};
+use indelible_tests::records::{Channel, now};
 
 use crate::Plan;
 use crate::limits::Signed;
-use crate::records::{Channel, now};
 use crate::report::Line;
 use crate::stats::us;
 
@@ -112,7 +112,7 @@ impl Case {
             lines.push(line);
         }
         policy.push_str(&format!("group all {WITNESSES}{names}\nquorum all\n"));
-        signatures.push(channel.signature_of(&record)?);
+        signatures.push(Signed::of_record(&record, channel.signer())?);
         let proof = LogProof::new(Some(leaf.clone()), index, path, SignedNote::new(text, lines)?)?;
         let vendor = channel.signer().verifier().clone();
         Ok(Self {

@@ -8,9 +8,11 @@
 pub mod binaries;
 pub mod forgery;
 pub mod http;
+pub mod load;
 pub mod process;
 pub mod publisher;
 pub mod reader;
+pub mod records;
 pub mod rogue;
 mod waiting;
 pub mod world;

@@ -9,18 +9,15 @@ use indelible_proto::note::{KeyKind, KeyName};
 use indelible_proto::record::body::{ChannelBody, Owner, ReleaseBody, Source};
 use indelible_proto::record::{
     Audience, Chain, ChannelName, Common, KeySet, Predicate, RecordId, SignedRecord, Statement, Subject,
-    signed_message,
 };
 use indelible_proto::sign::{RecordSigner, SecretKey, Signer as _};
 use indelible_proto::time::UnixSeconds;
-
-use crate::limits::Signed;
 
 const DAY_S: u64 = 24 * 60 * 60;
 
 /// The vendor's end of a channel: what the next record has to follow.
 #[derive(Debug)]
-pub(crate) struct Channel {
+pub struct Channel {
     name: ChannelName,
     signer: RecordSigner,
     /// The record that opened the channel, and the newest.
@@ -33,7 +30,7 @@ impl Channel {
     ///
     /// # Errors
     /// If the system gives no randomness.
-    pub(crate) fn new(number: usize) -> Result<Self> {
+    pub fn new(number: usize) -> Result<Self> {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).context("no randomness")?;
         let key = SecretKey::from_seed(KeyKind::Record, KeyName::parse("vendor.example/publish")?, seed);
@@ -45,7 +42,7 @@ impl Channel {
     ///
     /// # Errors
     /// If the record breaks a rule of the format.
-    pub(crate) fn sign_next(&mut self) -> Result<SignedRecord> {
+    pub fn sign_next(&mut self) -> Result<SignedRecord> {
         let statement = match self.records {
             None => self.opening()?,
             Some((opening, newest)) => self.release(opening, newest)?,
@@ -57,18 +54,8 @@ impl Channel {
         Ok(record)
     }
 
-    /// What verifying the record's signature alone takes.
-    ///
-    /// # Errors
-    /// If the record has no signature.
-    pub(crate) fn signature_of(&self, record: &SignedRecord) -> Result<Signed> {
-        let line = record.signatures().first().context("a signed record")?;
-        let key = self.signer.verifier().public_key_bytes();
-        Signed::new(&key, signed_message(record.payload()), line.signature())
-    }
-
     /// The key that signs the channel's records.
-    pub(crate) fn signer(&self) -> &RecordSigner {
+    pub fn signer(&self) -> &RecordSigner {
         &self.signer
     }
 
@@ -130,7 +117,7 @@ impl Channel {
 ///
 /// # Errors
 /// If the clock is before 1970.
-pub(crate) fn now() -> Result<UnixSeconds> {
+pub fn now() -> Result<UnixSeconds> {
     let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
     Ok(UnixSeconds::new(since_epoch.as_secs())?)
 }
