@@ -331,8 +331,13 @@ async fn hold(
         tracing::error!("serving of requests failed while stopping");
     }
     cosign.abort();
+    let handle = sequencer.handle();
     blocking(move || sequencer.shutdown()).await;
-    outcome
+    match (outcome, handle.failure()) {
+        // Everything acknowledged is in the journal, but the disk is failing: nobody should learn that later.
+        (Ok(()), Some(failure)) => Err(RunError::StoreFailed { reason: failure.to_string() }),
+        (outcome, _) => outcome,
+    }
 }
 
 async fn until_stopped(mut stopped: watch::Receiver<bool>) {

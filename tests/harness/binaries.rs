@@ -32,8 +32,10 @@ fn build() -> Binaries {
         cargo.arg("--release");
     }
     if cfg!(feature = "planted-bugs") {
-        // In a directory of their own, so that no other build ever finds them.
-        let features = "indelible-server/planted-bugs,indelible-witness/planted-bugs";
+        // In a directory of their own, so that no other build ever finds them. With the same features as the
+        // program that is running, or cargo would put another one in its place.
+        let features =
+            "indelible-tests/planted-bugs,indelible-server/planted-bugs,indelible-witness/planted-bugs";
         cargo.args(["--features", features, "--target-dir", "target/planted"]);
     }
     cargo.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).stderr(Stdio::inherit());

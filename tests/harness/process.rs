@@ -109,6 +109,16 @@ impl Running {
         let _ = self.child.wait();
     }
 
+    /// Waits until it stops by itself; how it ended and the end of its output.
+    ///
+    /// # Panics
+    ///
+    /// If it does not within a minute.
+    pub fn wait_and_read(self) -> (ExitStatus, String) {
+        let log = self.log.clone();
+        (self.wait(), tail(&log))
+    }
+
     /// Waits until it stops.
     ///
     /// # Panics

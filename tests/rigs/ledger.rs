@@ -33,7 +33,7 @@ const PUBLISHED_WITHIN: Duration = Duration::from_secs(60);
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
 /// Everything that is known about one log.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Ledger {
     policy: Policy,
     /// Leaf hashes of everything sent, answered or not.

@@ -42,6 +42,16 @@ impl Workload {
         }
     }
 
+    /// How many acknowledgements come in some milliseconds.
+    pub(crate) fn in_a_moment(self) -> u64 {
+        match self {
+            Self::Single => 40,
+            Self::Many => 400,
+            Self::Duplicates => 150,
+            Self::Large => 30,
+        }
+    }
+
     /// Entry number `n` of a connection.
     fn entry(self, random: &mut Random, seed: u64, round: u64, connection: u64, n: u64) -> Vec<u8> {
         match self {

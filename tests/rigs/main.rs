@@ -8,14 +8,18 @@
 //! the log one bug after the other, runs the row, and fails where the row does not. `tests/reliability` builds
 //! both and runs them.
 
+mod image;
 mod kill;
 mod ledger;
 mod load;
 mod overload;
+mod power_cuts;
 mod random;
 mod receipts;
 mod row;
 mod site;
+mod strace;
+mod syscalls;
 
 use std::process::{Command, ExitCode};
 use std::time::Instant;
@@ -27,7 +31,8 @@ use indelible_client::planted;
 use row::{Outcome, Row, Scale, Trials};
 
 /// Every row, in the order of `docs/reliability.md`.
-const ROWS: &[&dyn Row] = &[&kill::Kill, &receipts::Receipts, &overload::Overload];
+const ROWS: &[&dyn Row] =
+    &[&power_cuts::PowerCuts, &syscalls::Syscalls, &kill::Kill, &receipts::Receipts, &overload::Overload];
 
 /// What a row that lacks a tool or a right ends with.
 const LACKING: u8 = 77;

@@ -34,8 +34,18 @@ impl Site {
 
     /// The policy that its clients get.
     pub(crate) fn policy(&self) -> Result<Policy> {
-        let bytes = std::fs::read(self.dir.join("policy.txt")).context("the policy can't be read")?;
+        let bytes = std::fs::read(self.policy_file()).context("the policy can't be read")?;
         Policy::parse(&bytes).map_err(|error| anyhow!("the policy is none: {error}"))
+    }
+
+    /// That policy's file.
+    pub(crate) fn policy_file(&self) -> PathBuf {
+        self.dir.join("policy.txt")
+    }
+
+    /// Gives it another policy, from its next start on.
+    pub(crate) fn set_policy(&self, policy: &str) -> Result<()> {
+        std::fs::write(self.policy_file(), policy).context("the policy can't be written")
     }
 
     /// Starts it on a port that the system picks; what it says if it does not start.
@@ -51,7 +61,6 @@ impl Site {
     }
 
     /// The log's directory.
-    #[allow(dead_code)] // Not every row looks into it.
     pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }

@@ -296,6 +296,11 @@ impl SequencerHandle {
         Arc::clone(&self.0.index)
     }
 
+    /// Why the sequencer has stopped by itself, if it has; while it was told to stop, too.
+    pub fn failure(&self) -> Option<&SequencerError> {
+        self.0.failure.get()
+    }
+
     /// Whether nothing is taken any more, because of a stop or a failure.
     pub fn is_stopped(&self) -> bool {
         self.0.queue.is_closed()
