@@ -234,7 +234,7 @@ impl DirLock {
     /// [`DurableError::Locked`] if it is taken, [`DurableError::NotWritten`] if the lock file cannot be
     /// opened or locked.
     pub fn acquire(dir: &Path) -> Result<Self, DurableError> {
-        let path = dir.join("lock");
+        let path = dir.join(LOCK_FILE);
         let not_written = |source| DurableError::NotWritten { path: path.clone(), source };
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false).mode(Access::Secret.mode());
@@ -304,6 +304,9 @@ fn parent(path: &Path) -> &Path {
 }
 
 const TEMPORARY_SUFFIX: &str = ".tmp";
+
+/// Name of the file that [`DirLock`] locks, in the directory it is about.
+pub const LOCK_FILE: &str = "lock";
 
 #[cfg(test)]
 mod tests;

@@ -84,6 +84,15 @@ impl FetchError {
         }
     }
 
+    /// Whether the same request may well succeed a moment later.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Connect { .. } | Self::Timeout | Self::Interrupted { .. } => true,
+            Self::Status { status, .. } => *status == 429 || *status >= 500,
+            Self::Url { .. } | Self::Setup { .. } | Self::TooLarge { .. } | Self::Encoded => false,
+        }
+    }
+
     /// The HTTP status, if the server answered with one we did not want.
     pub fn status(&self) -> Option<u16> {
         match self {

@@ -1,7 +1,9 @@
-//! The command line: `indelible-server init` and `indelible-server run`.
+//! The command line: `indelible-server init`, `run` and `fsck`.
 //!
-//! Exit codes: 0 done or cleanly stopped, 1 failed, 2 wrong usage, 3 the log refuses to sign because its data
-//! does not contain what it signed before.
+//! Exit codes: 0 done or cleanly stopped, 1 failed or damaged, 2 wrong usage, 3 the log refuses to sign because
+//! its data does not contain what it signed before, 40 what was to be checked could not be read.
+
+mod audit;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::net::SocketAddr;
@@ -38,6 +40,7 @@ enum Command {
     Init(InitArgs),
     /// Serve a log until SIGTERM or SIGINT. Prints "listening http://ADDRESS" once it answers.
     Run(RunArgs),
+    Fsck(audit::FsckArgs),
 }
 
 #[derive(Debug, Args)]
@@ -84,11 +87,12 @@ pub fn main() -> ExitCode {
     let ansi = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(std::io::stderr).init();
     let done = match cli.command {
-        Command::Init(args) => run_init(args),
-        Command::Run(args) => run(&args),
+        Command::Init(args) => run_init(args).map(|()| ExitCode::SUCCESS),
+        Command::Run(args) => run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Fsck(args) => audit::fsck(&args),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("indelible-server: {}", Chain(error.as_ref()));
             ExitCode::from(exit_code(&error))
@@ -99,6 +103,9 @@ pub fn main() -> ExitCode {
 fn exit_code(error: &anyhow::Error) -> u8 {
     if error.downcast_ref::<RunError>().is_some_and(RunError::refuses_to_sign) {
         return REFUSES_TO_SIGN;
+    }
+    if error.is::<audit::Usage>() {
+        return USAGE;
     }
     match error.downcast_ref() {
         Some(InitError::NoWitnesses | InitError::Quorum { .. } | InitError::KeyName(_)) => USAGE,

@@ -16,7 +16,7 @@ use indelible_client::keys::{self, KeyFileError};
 use indelible_proto::checkpoint::{Checkpoint, CheckpointError, Origin};
 use indelible_proto::note::{KeyError, KeyKind, KeyName, NoteError, SignedNote, VerifierKey};
 use indelible_proto::policy::{Policy, PolicyFileError};
-use indelible_proto::sign::{LogSigner, Signer as _};
+use indelible_proto::sign::{LogSigner, SecretKey, Signer as _};
 use indelible_proto::tree::TreeHead;
 use zeroize::Zeroizing;
 
@@ -163,32 +163,78 @@ pub struct NewLog {
 
 /// Makes the log and returns its verifier key.
 pub fn init(new: &NewLog) -> Result<VerifierKey, InitError> {
-    let name = KeyName::parse(new.origin.as_str()).map_err(InitError::KeyName)?;
-    for file in [KEY_FILE, VERIFIER_KEY_FILE, POLICY_FILE, DATA_DIR, CONFIG_FILE] {
-        refuse_existing(&new.dir.join(file))?;
-    }
-    let key = keys::generate(KeyKind::Log, name).map_err(InitError::Key)?;
-    let policy = policy_text(new, key.verifier())?;
-    let config = Config::new(new.origin.as_str().to_owned(), new.kind, new.listen);
-
+    let draft = Draft::of(new)?;
     if !new.dir.is_dir() {
         durable::create_dir(&new.dir).map_err(InitError::Write)?;
     }
-    let create = |file: &str, bytes: &[u8], access: Access| {
-        durable::create_new(&new.dir.join(file), bytes, access).map_err(InitError::Write)
-    };
-    create(KEY_FILE, &Zeroizing::new([key.encode().as_bytes(), b"\n"].concat()), Access::Secret)?;
-    create(VERIFIER_KEY_FILE, format!("{}\n", key.verifier()).as_bytes(), Access::Public)?;
-    create(POLICY_FILE, policy.as_bytes(), Access::Public)?;
-
-    let verifier = key.verifier().clone();
-    let signer = LogSigner::new(key).map_err(InitError::KeyName)?;
-    let first = first_checkpoint(new.origin.clone(), &signer)?;
-    sequencer::create(&config.core_settings(&new.dir, new.origin.clone(), signer))
+    draft.write_identity(&new.dir)?;
+    let first = draft.first_checkpoint()?;
+    sequencer::create(&draft.config.core_settings(&new.dir, new.origin.clone(), draft.signer.clone()))
         .map_err(InitError::Create)?;
-    create(&format!("{DATA_DIR}/{CHECKPOINT_FILE}"), &first.encode(), Access::Public)?;
-    create(CONFIG_FILE, config.render().as_bytes(), Access::Public)?;
-    Ok(verifier)
+    let published = new.dir.join(DATA_DIR).join(CHECKPOINT_FILE);
+    durable::create_new(&published, &first.encode(), Access::Public).map_err(InitError::Write)?;
+    draft.write_settings(&new.dir)?;
+    Ok(draft.signer.verifier().clone())
+}
+
+/// Everything of a log but its data, before any of it is written.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    pub(crate) signer: LogSigner,
+    pub(crate) policy: String,
+    pub(crate) config: Config,
+    key_text: Zeroizing<String>,
+}
+
+impl Draft {
+    /// Of a new log with a new key. Refuses a directory that has anything of a log in it.
+    pub(crate) fn of(new: &NewLog) -> Result<Self, InitError> {
+        let name = KeyName::parse(new.origin.as_str()).map_err(InitError::KeyName)?;
+        refuse_log_in(&new.dir)?;
+        let key = keys::generate(KeyKind::Log, name).map_err(InitError::Key)?;
+        let policy = policy_text(new, key.verifier())?;
+        let config = Config::new(new.origin.as_str().to_owned(), new.kind, new.listen);
+        Self::with_key(key, policy, config)
+    }
+
+    /// Of a log with this key and this policy.
+    pub(crate) fn with_key(key: SecretKey, policy: String, config: Config) -> Result<Self, InitError> {
+        let key_text = key.encode();
+        let signer = LogSigner::new(key).map_err(InitError::KeyName)?;
+        Ok(Self { signer, policy, config, key_text })
+    }
+
+    /// Writes the key, the verifier key and the policy.
+    pub(crate) fn write_identity(&self, dir: &Path) -> Result<(), InitError> {
+        let create = |file: &str, bytes: &[u8], access: Access| {
+            durable::create_new(&dir.join(file), bytes, access).map_err(InitError::Write)
+        };
+        create(KEY_FILE, &Zeroizing::new([self.key_text.as_bytes(), b"\n"].concat()), Access::Secret)?;
+        create(VERIFIER_KEY_FILE, format!("{}\n", self.signer.verifier()).as_bytes(), Access::Public)?;
+        create(POLICY_FILE, self.policy.as_bytes(), Access::Public)
+    }
+
+    /// Writes the settings, without which the log does not start.
+    pub(crate) fn write_settings(&self, dir: &Path) -> Result<(), InitError> {
+        let settings = self.config.render();
+        durable::create_new(&dir.join(CONFIG_FILE), settings.as_bytes(), Access::Public)
+            .map_err(InitError::Write)
+    }
+
+    /// The checkpoint of the empty log. Signing is deterministic: it is the one the data directory holds, too.
+    pub(crate) fn first_checkpoint(&self) -> Result<SignedNote, InitError> {
+        let origin = Origin::parse(&self.config.origin).map_err(InitError::Checkpoint)?;
+        let checkpoint = Checkpoint::new(origin, TreeHead::empty()).map_err(InitError::Checkpoint)?;
+        let text = checkpoint.encode();
+        let signature = self.signer.sign(text.as_bytes());
+        SignedNote::new(text, vec![signature]).map_err(InitError::Note)
+    }
+}
+
+/// Refuses a directory that has any file of a log.
+pub(crate) fn refuse_log_in(dir: &Path) -> Result<(), InitError> {
+    let files = [KEY_FILE, VERIFIER_KEY_FILE, POLICY_FILE, DATA_DIR, CONFIG_FILE];
+    files.into_iter().try_for_each(|file| refuse_existing(&dir.join(file)))
 }
 
 fn refuse_existing(path: &Path) -> Result<(), InitError> {
@@ -197,14 +243,6 @@ fn refuse_existing(path: &Path) -> Result<(), InitError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(source) => Err(InitError::Look { path: path.to_owned(), source }),
     }
-}
-
-/// The checkpoint of the empty log. Signing is deterministic: it is the one the data directory holds, too.
-fn first_checkpoint(origin: Origin, signer: &LogSigner) -> Result<SignedNote, InitError> {
-    let checkpoint = Checkpoint::new(origin, TreeHead::empty()).map_err(InitError::Checkpoint)?;
-    let text = checkpoint.encode();
-    let signature = signer.sign(text.as_bytes());
-    SignedNote::new(text, vec![signature]).map_err(InitError::Note)
 }
 
 /// The policy of the new log, checked as every reader of it will.

@@ -11,6 +11,7 @@
 //! | [`cosign`], [`publish`] | collects cosignatures, and publishes what a quorum has cosigned |
 //! | [`history`] | refuses to go on from data that lacks what was signed |
 //! | [`http`] | the public interface |
+//! | [`fsck`] | recomputes everything from the entries, of a directory or of any log's URL |
 //! | [`init`], [`run`], [`config`], [`cli`] | making a log, running it, its settings, the command line |
 //!
 //! A record's way in: [`http`] parses, [`sequencer`] puts it into the tree and signs the new head, [`cosign`] takes
@@ -22,6 +23,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod cosign;
+pub mod fsck;
 pub mod history;
 pub mod http;
 pub mod index;

@@ -211,7 +211,7 @@ fn load(policy: &Policy, note: &SignedNote) -> Result<Published, PolicyError> {
 }
 
 /// The note with the log's signature and the verified cosignatures of the policy's witnesses, nothing else.
-fn only_verified_lines(policy: &Policy, note: &SignedNote) -> Result<SignedNote, PolicyError> {
+pub(crate) fn only_verified_lines(policy: &Policy, note: &SignedNote) -> Result<SignedNote, PolicyError> {
     let signed: LogSigned = policy.verify_log_signature(note)?;
     let own = signed.log_key().verify_note(note)?.ok_or(PolicyError::NoLogSignature)?;
     let cosignatures = policy.verified_cosignatures(note)?;

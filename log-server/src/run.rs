@@ -196,7 +196,8 @@ impl Files {
     }
 }
 
-fn load_signer(path: PathBuf) -> Result<LogSigner, RunError> {
+/// The log's key in this file.
+pub(crate) fn load_signer(path: PathBuf) -> Result<LogSigner, RunError> {
     let bytes = durable::read_secret(&path, KEY_MAX_BYTES).map_err(RunError::Read)?;
     let text = std::str::from_utf8(&bytes).map_err(|_| KeyError::Form);
     text.and_then(|text| SecretKey::parse(text.strip_suffix('\n').unwrap_or(text)))

@@ -7,6 +7,7 @@ mod bundle;
 mod client_rules;
 mod duplicates;
 mod durability;
+mod fsck;
 mod help;
 mod hostile;
 mod log_input;

@@ -6,6 +6,7 @@
 //! announces is looked for until it is there.
 
 pub mod binaries;
+pub mod filling;
 pub mod forgery;
 pub mod http;
 pub mod load;
@@ -14,6 +15,7 @@ pub mod publisher;
 pub mod reader;
 pub mod records;
 pub mod rogue;
+pub mod site;
 mod waiting;
 pub mod world;
 
@@ -22,5 +24,6 @@ pub use process::{Finished, Running};
 pub use publisher::Publisher;
 pub use reader::Reader;
 pub use rogue::Rogue;
+pub use site::Site;
 pub use waiting::wait_until;
 pub use world::World;

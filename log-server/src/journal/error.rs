@@ -36,6 +36,12 @@ pub enum Damage {
     /// A whole record whose payload this version does not know.
     #[error("the record's payload is not one this version writes")]
     Payload,
+    /// The file is shorter or longer than it was made.
+    #[error("the segment's file ends here, it was made with {capacity} bytes")]
+    Length {
+        /// Length it was made with, in bytes.
+        capacity: u64,
+    },
     /// A batch that does not begin where the one before it ended.
     #[error("the batch does not begin where the one before it ended")]
     BatchOrder,
@@ -53,6 +59,7 @@ impl Damage {
             Self::Misplaced => "record-misplaced",
             Self::Padding => "record-padding",
             Self::Payload => "record-payload",
+            Self::Length { .. } => "segment-length",
             Self::BatchOrder => "batch-order",
         }
     }

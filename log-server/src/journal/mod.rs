@@ -55,6 +55,7 @@
 //! signed. Whoever replays the journal does.
 
 mod error;
+mod inspect;
 mod open;
 mod record;
 mod scan;
@@ -69,6 +70,7 @@ use indelible_proto::size::{LeafIndex, TreeSize};
 use crate::kind::LogKind;
 use crate::storage::{LogFile, Storage, TEMPORARY_SUFFIX};
 pub use error::{Damage, JournalError};
+pub(crate) use inspect::{Inspected, inspect};
 pub use record::{Batch, Checkpoint, Payload};
 use record::{Mark, Place};
 use scan::Scanner;

@@ -18,7 +18,7 @@ pub struct SignedHead {
 
 impl SignedHead {
     /// Signs a head. The caller persists it before it leaves the process.
-    pub(super) fn sign(origin: &Origin, head: TreeHead, signer: &LogSigner) -> Result<Self, SignError> {
+    pub(crate) fn sign(origin: &Origin, head: TreeHead, signer: &LogSigner) -> Result<Self, SignError> {
         let checkpoint = Checkpoint::new(origin.clone(), head)?;
         let text = checkpoint.encode();
         let signature = signer.sign(text.as_bytes());
@@ -26,7 +26,7 @@ impl SignedHead {
     }
 
     /// Reads a checkpoint of this log; other signatures on it are of no interest here.
-    pub(super) fn read(bytes: &[u8], origin: &Origin, key: &VerifierKey) -> Result<Self, CheckpointFault> {
+    pub(crate) fn read(bytes: &[u8], origin: &Origin, key: &VerifierKey) -> Result<Self, CheckpointFault> {
         let note = SignedNote::parse(bytes)?;
         if key.verify_note(&note)?.is_none() {
             return Err(CheckpointFault::Unsigned);

@@ -28,7 +28,7 @@ use crate::storage::tiles::{BUNDLE_ENTRIES, TileFiles};
 use crate::tree_reader::{Edge, ReadError, TreeReader};
 
 /// Name of the journal's directory in the data directory.
-pub(super) const JOURNAL_DIR: &str = "journal";
+pub(crate) const JOURNAL_DIR: &str = "journal";
 /// Name of the published checkpoint's file, which the publisher writes.
 const PUBLISHED_FILE: &str = "checkpoint";
 

@@ -31,7 +31,7 @@ use crate::kind::LogKind;
 use crate::storage::{DiskError, Storage};
 
 /// Name of the file in the data directory.
-const FILE: &str = "heads";
+pub(crate) const FILE: &str = "heads";
 /// Largest file read, in bytes: a million channels of 1 KiB.
 const MAX_BYTES: usize = 1 << 30;
 const MAGIC: [u8; 8] = *b"IjHeads2";
@@ -94,7 +94,8 @@ impl Heads {
         out
     }
 
-    fn parse(bytes: &[u8], identity: Identity) -> Option<Self> {
+    /// The snapshot in these bytes; `None` if they are none of this log.
+    pub(crate) fn parse(bytes: &[u8], identity: Identity) -> Option<Self> {
         let (covered, hash) = bytes.split_at_checked(bytes.len().checked_sub(Hash::LEN)?)?;
         if sha256(covered).as_bytes() != hash {
             return None;
