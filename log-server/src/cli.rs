@@ -1,9 +1,13 @@
-//! The command line: `indelible-server init`, `run` and `fsck`.
+//! The command line: `indelible-server init`, `run`, `fsck` and `import`.
 //!
 //! Exit codes: 0 done or cleanly stopped, 1 failed or damaged, 2 wrong usage, 3 the log refuses to sign because
-//! its data does not contain what it signed before, 40 what was to be checked could not be read.
+//! its data does not contain what it signed before, 40 what was to be checked or
+//! copied could not be read.
 
-mod audit;
+mod fsck;
+mod import;
+mod report;
+mod trust;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::net::SocketAddr;
@@ -40,7 +44,8 @@ enum Command {
     Init(InitArgs),
     /// Serve a log until SIGTERM or SIGINT. Prints "listening http://ADDRESS" once it answers.
     Run(RunArgs),
-    Fsck(audit::FsckArgs),
+    Fsck(fsck::FsckArgs),
+    Import(Box<import::ImportArgs>),
 }
 
 #[derive(Debug, Args)]
@@ -89,7 +94,8 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Command::Init(args) => run_init(args).map(|()| ExitCode::SUCCESS),
         Command::Run(args) => run(&args).map(|()| ExitCode::SUCCESS),
-        Command::Fsck(args) => audit::fsck(&args),
+        Command::Fsck(args) => fsck::fsck(&args),
+        Command::Import(args) => import::import(&args),
     };
     match done {
         Ok(code) => code,
@@ -104,7 +110,7 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     if error.downcast_ref::<RunError>().is_some_and(RunError::refuses_to_sign) {
         return REFUSES_TO_SIGN;
     }
-    if error.is::<audit::Usage>() {
+    if error.is::<trust::Usage>() {
         return USAGE;
     }
     match error.downcast_ref() {
@@ -114,17 +120,13 @@ fn exit_code(error: &anyhow::Error) -> u8 {
 }
 
 fn run_init(args: InitArgs) -> anyhow::Result<()> {
-    let witnessing = match args.no_witnesses {
-        true => Witnessing::None,
-        false => Witnessing::By { witnesses: args.witness, quorum: args.quorum },
-    };
     let new = NewLog {
         dir: args.dir,
         origin: args.origin,
         kind: args.kind,
         listen: args.listen,
         public_url: args.public_url,
-        witnessing,
+        witnessing: witnessing(args.no_witnesses, args.witness, args.quorum),
     };
     let key = init(&new)?;
     say(&key.encode())?;
@@ -154,6 +156,10 @@ fn run(args: &RunArgs) -> anyhow::Result<()> {
 fn say(line: &str) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();
     writeln!(stdout, "{line}").and_then(|()| stdout.flush()).context("cannot write to standard output")
+}
+
+fn witnessing(none: bool, witnesses: Vec<NewWitness>, quorum: Option<usize>) -> Witnessing {
+    if none { Witnessing::None } else { Witnessing::By { witnesses, quorum } }
 }
 
 fn parse_origin(text: &str) -> Result<Origin, String> {

@@ -34,10 +34,10 @@ use indelible_proto::policy::{LogSigned, MAX_POLICY_BYTES, Policy, PolicyError, 
 use indelible_proto::size::TreeSize;
 use tokio::runtime::Handle;
 
-use directory::DataDir;
+pub(crate) use directory::DataDir;
 pub use finding::{Finding, Grade, Listener};
-use scan::{Scan, compare};
-use stored::Published;
+pub(crate) use scan::{Scan, Scanned, compare, split};
+pub(crate) use stored::{Fault, Published, Stored};
 
 use crate::config::{Config, ConfigError, DATA_DIR, POLICY_FILE};
 use crate::journal::JournalError;

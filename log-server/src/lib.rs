@@ -12,6 +12,7 @@
 //! | [`history`] | refuses to go on from data that lacks what was signed |
 //! | [`http`] | the public interface |
 //! | [`fsck`] | recomputes everything from the entries, of a directory or of any log's URL |
+//! | [`import`] | copies any tlog-tiles log into a new log, or makes a lost log again from a mirror |
 //! | [`init`], [`run`], [`config`], [`cli`] | making a log, running it, its settings, the command line |
 //!
 //! A record's way in: [`http`] parses, [`sequencer`] puts it into the tree and signs the new head, [`cosign`] takes
@@ -26,6 +27,7 @@ pub mod cosign;
 pub mod fsck;
 pub mod history;
 pub mod http;
+pub mod import;
 pub mod index;
 pub mod init;
 pub mod journal;

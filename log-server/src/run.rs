@@ -196,12 +196,15 @@ impl Files {
     }
 }
 
-/// The log's key in this file.
-pub(crate) fn load_signer(path: PathBuf) -> Result<LogSigner, RunError> {
+fn load_signer(path: PathBuf) -> Result<LogSigner, RunError> {
+    LogSigner::new(load_key(path.clone())?).map_err(|source| RunError::Key { path, source })
+}
+
+/// The secret key in this file.
+pub(crate) fn load_key(path: PathBuf) -> Result<SecretKey, RunError> {
     let bytes = durable::read_secret(&path, KEY_MAX_BYTES).map_err(RunError::Read)?;
     let text = std::str::from_utf8(&bytes).map_err(|_| KeyError::Form);
     text.and_then(|text| SecretKey::parse(text.strip_suffix('\n').unwrap_or(text)))
-        .and_then(LogSigner::new)
         .map_err(|source| RunError::Key { path, source })
 }
 

@@ -6,7 +6,7 @@ use std::process::Command;
 use indelible_tests::{Finished, World};
 
 /// Every program and subcommand, with words its help must have.
-const HELP: [(&str, &[&str], &[&str]); 25] = [
+const HELP: [(&str, &[&str], &[&str]); 26] = [
     (
         "client",
         &[],
@@ -30,8 +30,9 @@ const HELP: [(&str, &[&str], &[&str]); 25] = [
     ("client", &["watch"], &["--source", "--once", "--clear", "Exit codes"]),
     ("client", &["evidence"], &["verify"]),
     ("client", &["evidence", "verify"], &["--log-key", "Exit codes"]),
-    ("server", &[], &["init", "run", "fsck"]),
+    ("server", &[], &["init", "run", "fsck", "import"]),
     ("server", &["fsck"], &["TARGET", "--log-key", "--policy", "--json", "Exit codes"]),
+    ("server", &["import"], &["--origin", "--key", "--policy", "--log-key", "--kind", "Exit codes"]),
     ("server", &["init"], &["--origin", "--witness", "--no-witnesses", "--quorum", "--kind"]),
     ("server", &["run"], &["--listen"]),
     ("witness", &[], &["init", "add-log", "run"]),

@@ -10,6 +10,7 @@ mod durability;
 mod fsck;
 mod help;
 mod hostile;
+mod import;
 mod log_input;
 mod mutations;
 mod policy;

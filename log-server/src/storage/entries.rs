@@ -17,6 +17,11 @@ impl EncodedEntry {
         self.0.len()
     }
 
+    /// The entry with its length before it.
+    pub(crate) fn encoded(&self) -> &[u8] {
+        &self.0
+    }
+
     /// The entry's bytes.
     pub(crate) fn bytes(&self) -> &[u8] {
         self.0.get(LENGTH_BYTES..).unwrap_or_default()

@@ -1,125 +1,25 @@
-//! `indelible-server fsck`: what it is told, what it prints, how it ends.
+//! What `fsck` and `import` print: findings as they come, and how it ended; for people or, one JSON object a
+//! line, for programs.
 
+use std::error::Error;
 use std::io::{IsTerminal as _, Write as _};
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::Context as _;
-use clap::Args;
-use indelible_client::durable;
-use indelible_client::fetch::Source;
-use indelible_client::http::{HttpClient, Timeouts};
-use indelible_client::keys;
-use indelible_proto::policy::{MAX_POLICY_BYTES, Policy};
 use indelible_proto::size::TreeSize;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value};
 
 use crate::chain::Chain;
-use crate::fsck::{Finding, Fsck, FsckError, Grade, Listener, policy_of_key};
-use crate::kind::LogKind;
+use crate::fsck::{Finding, FsckError, Grade, Listener};
 
 /// Something is damaged, or what was fetched is refused.
-pub(super) const DAMAGED: u8 = 1;
+const DAMAGED: u8 = 1;
 /// Something could not be read, so nothing is known about it.
 pub(super) const UNREAD: u8 = 40;
-
-/// Whose checkpoints are believed.
-#[derive(Debug, Args)]
-#[group(required = false, multiple = false)]
-pub(super) struct Trust {
-    /// The log's verifier key, or a file with it; believes the log without any witness.
-    #[arg(long, value_name = "VKEY")]
-    pub(super) log_key: Option<String>,
-    /// A policy file: the log's key, its witnesses, and how many of them must have cosigned.
-    #[arg(long, value_name = "FILE")]
-    pub(super) policy: Option<PathBuf>,
-}
-
-/// What the command line says makes no sense.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(super) struct Usage(String);
-
-impl Usage {
-    pub(super) fn new(error: &impl ToString) -> Self {
-        Self(error.to_string())
-    }
-}
-
-impl Trust {
-    /// The policy that this makes; `None` if nothing was given.
-    pub(super) fn policy(&self) -> Result<Option<Policy>, Usage> {
-        match (&self.log_key, &self.policy) {
-            (Some(key), _) => {
-                let key = keys::parse_vkey(key).map_err(|error| Usage::new(&Chain(&error)))?;
-                policy_of_key(&key).map(Some).map_err(|error| Usage::new(&error))
-            }
-            (None, Some(path)) => {
-                let named = |error: &dyn std::fmt::Display| Usage(format!("{}: {error}", path.display()));
-                let bytes = durable::read(path, MAX_POLICY_BYTES).map_err(|error| named(&Chain(&error)))?;
-                let bytes = bytes.ok_or_else(|| named(&"there is no such file"))?;
-                Policy::parse(&bytes).map(Some).map_err(|error| named(&error))
-            }
-            (None, None) => Ok(None),
-        }
-    }
-}
-
-/// Recompute a log from its entries and list everything that is damaged.
-///
-/// TARGET is the directory of a log, whether it runs or not, or the URL of any log that serves
-/// c2sp.org/tlog-tiles, ours or not. Nothing is written, and a running log is not disturbed.
-///
-/// Every finding is printed as it is found: the file, what is the matter, what was expected and found, and
-/// what to do. Exit codes: 0 all is well, 1 something is damaged, 2 wrong usage, 40 something could not be
-/// read, so nothing is known about it.
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  indelible-server fsck /var/lib/indelible/log
-  indelible-server fsck https://log.example.org --policy policy.txt --kind records
-  indelible-server fsck https://log.example.org --log-key 'log.example.org/main+8a0b…+AW…' --json")]
-pub(super) struct FsckArgs {
-    /// Directory or URL of the log.
-    target: String,
-    #[command(flatten)]
-    trust: Trust,
-    /// What the log behind a URL stores; records are parsed and replayed. Of a directory it is known.
-    #[arg(long, value_enum)]
-    kind: Option<LogKind>,
-    /// Print findings and the result as JSON, one object a line.
-    #[arg(long)]
-    json: bool,
-}
-
-/// Runs the command.
-pub(super) fn fsck(args: &FsckArgs) -> anyhow::Result<ExitCode> {
-    let is_url = args.target.starts_with("http://") || args.target.starts_with("https://");
-    let policy = args.trust.policy()?;
-    let report = Report::new("fsck", args.json);
-    let fsck = Fsck::new(&report);
-    let checked = if is_url {
-        let policy = policy.ok_or_else(|| {
-            Usage::new(&"a URL needs --log-key or --policy: whose checkpoints are believed?")
-        })?;
-        let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
-        let client = HttpClient::new(Timeouts::default())?;
-        let source = Source::http(&args.target, &client);
-        let kind = args.kind.unwrap_or(LogKind::Raw);
-        fsck.published(source, &policy, kind, runtime.handle().clone())
-    } else {
-        if policy.is_some() || args.kind.is_some() {
-            return Err(
-                Usage::new(&"the directory of a log says itself its key, its policy and its kind").into()
-            );
-        }
-        fsck.directory(Path::new(&args.target))
-    };
-    report.end(&checked)
-}
 
 /// Prints findings as they come, and counts.
 pub(super) struct Report {
@@ -162,7 +62,7 @@ impl Report {
             .chars()
             .flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] })
             .collect();
-        let mut failed = self.failed.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         let written = self.bar.suspend(|| writeln!(std::io::stdout().lock(), "{clean}"));
         if let Err(error) = written {
             failed.get_or_insert(error);
@@ -228,11 +128,50 @@ impl Report {
                 rate(entries),
             ));
         }
-        let failed = self.failed.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-        match failed {
-            Some(error) => Err(error).context("cannot write to standard output"),
-            None => Ok(ExitCode::from(code)),
+        self.written().map(|()| ExitCode::from(code))
+    }
+
+    /// Prints that a log of this size was imported, and its verifier key.
+    pub(super) fn imported(&self, size: TreeSize, reused: u64, key: &str) -> anyhow::Result<()> {
+        self.bar.finish_and_clear();
+        if self.json {
+            let fields = [
+                ("outcome", Value::from("imported")),
+                ("exit", 0.into()),
+                ("size", size.get().into()),
+                ("reused", reused.into()),
+                ("vkey", key.into()),
+            ];
+            self.print_fields(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect());
+        } else {
+            let seconds = self.began.elapsed().as_secs_f64();
+            self.print(&format!(
+                "imported {size} entries in {seconds:.2} s, all compared with the signed checkpoint and read back; \
+                 {reused} bundles were there already"
+            ));
+            self.print(key);
         }
+        self.written()
+    }
+
+    /// Prints why nothing was made.
+    pub(super) fn failed(&self, code: &str, error: &dyn Error) -> anyhow::Result<()> {
+        self.bar.finish_and_clear();
+        let message = Chain(error).to_string();
+        if self.json {
+            let fields = [("outcome", "failed"), ("code", code), ("message", message.as_str())];
+            self.print_fields(
+                fields.into_iter().map(|(name, text)| (name.to_owned(), text.into())).collect(),
+            );
+        } else {
+            self.print(&format!("failed   {message} [{code}]"));
+        }
+        self.written()
+    }
+
+    fn written(&self) -> anyhow::Result<()> {
+        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        failed.map_or(Ok(()), |error| Err(error).context("cannot write to standard output"))
     }
 }
 
