@@ -13,6 +13,7 @@ mod hostile;
 mod import;
 mod log_input;
 mod mutations;
+mod operating;
 mod policy;
 mod published;
 mod restart;

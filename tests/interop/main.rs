@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may end anywhere")]
 
+mod imported;
 mod ours;
 mod theirs;
 
@@ -24,8 +25,13 @@ fn sizes() -> Vec<u64> {
 
 /// Runs Go in `tests/interop`.
 fn go(args: &[&str], env: &[(&str, &Path)]) -> Finished {
+    go_in("interop", args, env)
+}
+
+/// Runs Go in a folder of `tests`.
+fn go_in(folder: &str, args: &[&str], env: &[(&str, &Path)]) -> Finished {
     let mut go = Command::new("go");
-    go.args(args).current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/interop"));
+    go.args(args).current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder));
     for (name, value) in env {
         go.env(name, value);
     }

@@ -8,6 +8,7 @@
 //! the log one bug after the other, runs the row, and fails where the row does not. `tests/reliability` builds
 //! both and runs them.
 
+mod bit_flips;
 mod image;
 mod kill;
 mod ledger;
@@ -16,6 +17,7 @@ mod overload;
 mod power_cuts;
 mod random;
 mod receipts;
+mod restore;
 mod row;
 mod site;
 mod strace;
@@ -31,8 +33,15 @@ use indelible_client::planted;
 use row::{Outcome, Row, Scale, Trials};
 
 /// Every row, in the order of `docs/reliability.md`.
-const ROWS: &[&dyn Row] =
-    &[&power_cuts::PowerCuts, &syscalls::Syscalls, &kill::Kill, &receipts::Receipts, &overload::Overload];
+const ROWS: &[&dyn Row] = &[
+    &power_cuts::PowerCuts,
+    &syscalls::Syscalls,
+    &kill::Kill,
+    &receipts::Receipts,
+    &bit_flips::BitFlips,
+    &overload::Overload,
+    &restore::Restore,
+];
 
 /// What a row that lacks a tool or a right ends with.
 const LACKING: u8 = 77;

@@ -80,8 +80,9 @@ impl DataDir {
         if moment.running {
             listener.find(Finding::new(Grade::Note, "running", self.place("lock"), "the log runs"));
         }
-        self.report_journal(&moment, listener);
         let heads = self.heads(&moment, listener);
+        let signed = heads.as_ref().map(|heads| heads.signed.size).max(self.published_size(&moment));
+        self.report_journal(&moment, signed.unwrap_or_default(), listener);
 
         let journal = &moment.journal;
         let first = journal.first.map_or(0, LeafIndex::get);
@@ -137,7 +138,14 @@ impl DataDir {
         }
     }
 
-    fn report_journal(&self, moment: &Moment, listener: &dyn Listener) {
+    /// Size of the published checkpoint, if it is one of this log.
+    fn published_size(&self, moment: &Moment) -> Option<TreeSize> {
+        let note = SignedNote::parse(moment.published.as_ref()?).ok()?;
+        Some(self.policy.verify_log_signature(&note).ok()?.head().size)
+    }
+
+    /// Tells what is wrong with the journal of a log that is known to have signed a tree of `signed` entries.
+    fn report_journal(&self, moment: &Moment, signed: TreeSize, listener: &dyn Listener) {
         for error in &moment.journal.damage {
             let place = match error {
                 JournalError::Damaged { path, .. }
@@ -152,11 +160,17 @@ impl DataDir {
             ));
         }
         if let Some((path, offset)) = moment.journal.torn.as_ref().filter(|_| !moment.running) {
-            let what = format!(
-                "the append at byte {offset} was never completed; the next start cuts it, unless something else \
-                 knows of it"
-            );
-            listener.find(Finding::new(Grade::Note, "torn-append", path.display().to_string(), what));
+            let place = path.display().to_string();
+            listener.find(if signed > moment.journal.size {
+                let what = format!("the append at byte {offset} is damaged: a tree with its entries was signed");
+                Finding::damaged("append-damaged", place, what).todo(STALE)
+            } else {
+                let what = format!(
+                    "the append at byte {offset} was never completed, as far as this directory knows; the next \
+                     start cuts it"
+                );
+                Finding::new(Grade::Note, "torn-append", place, what)
+            });
         }
         for path in &moment.journal.strays {
             let what = "it is no segment of the journal that counts";
