@@ -39,16 +39,18 @@ use indelible_proto::record::ChannelState;
 use indelible_proto::sign::Signer as _;
 use indelible_proto::size::{LeafIndex, TreeSize};
 use indelible_proto::tile::{BundleId, TileWidth};
+use indelible_proto::time::UnixSeconds;
 use indelible_proto::tree::TreeHead;
 use tokio::runtime::Handle;
 
+use crate::clock::Clock;
 use crate::config::{DATA_DIR, POLICY_FILE};
 use crate::fsck::{
     DataDir, Finding, Fsck, Grade, Listener, PARALLEL_REQUESTS, Published, Scan, Scanned, compare,
     signed_checkpoint,
 };
 use crate::init::{Draft, refuse_log_in};
-use crate::journal::{Batch, DEFAULT_SEGMENT_BYTES, Identity, Journal, Payload};
+use crate::journal::{Batch, Checkpoint, DEFAULT_SEGMENT_BYTES, Identity, Journal, Payload};
 use crate::publish::{CHECKPOINT_FILE, only_verified_lines};
 use crate::sequencer::{JOURNAL_DIR, SignedHead};
 use crate::storage::Storage;
@@ -121,7 +123,8 @@ impl Import<'_> {
         let scanned = self.copy(&copying, &watched, &head)?;
         whole_disk.sync()?;
 
-        let making = Making { import: &self, storage: &storage, dir: &copying_dir, head };
+        let making =
+            Making { import: &self, storage: &storage, dir: &copying_dir, head, now: Clock::system().now() };
         making.write(signed.note(), &scanned, copying.partial())?;
         self.check(&copying_dir, listener, &head)?;
         self.draft.write_identity(&self.dir)?;
@@ -184,6 +187,7 @@ struct Making<'a> {
     storage: &'a Storage,
     dir: &'a Path,
     head: TreeHead,
+    now: UnixSeconds,
 }
 
 impl Making<'_> {
@@ -206,10 +210,11 @@ impl Making<'_> {
                 true => self.full_bundle(base)?,
             };
             let signed = SignedHead::sign(&origin, self.head, &draft.signer)?;
+            let checkpoint = self.checkpoint(&signed.note);
             let batch = Batch { first: base.next_index(), head: self.head, entries };
             let journal = self.dir.join(JOURNAL_DIR);
             Journal::open(self.storage, &journal, identity, DEFAULT_SEGMENT_BYTES)?
-                .append(&[Payload::Batch(batch), Payload::Checkpoint(Bytes::from(signed.note.encode()))])?;
+                .append(&[Payload::Batch(batch), Payload::Checkpoint(checkpoint)])?;
             let root = scanned.edge(base, &[]).ok_or(ImportError::Incomplete)?.root();
             let channels = scanned.channels_then.values().map(|state| ChannelState::parse(state.as_bytes()));
             let channels = channels.map(|state| state.map(Arc::new)).collect::<Result<_, _>>();
@@ -233,8 +238,12 @@ impl Making<'_> {
         if dir.exists() {
             fs::remove_dir_all(&dir).map_err(|source| ImportError::Delete { path: dir.clone(), source })?;
         }
-        let note = Bytes::from(first.encode());
-        Ok(Journal::create(self.storage, &dir, identity, DEFAULT_SEGMENT_BYTES, note)?)
+        Ok(Journal::create(self.storage, &dir, identity, DEFAULT_SEGMENT_BYTES, self.checkpoint(first))?)
+    }
+
+    /// As signed now: when the log it was lost with signed it, nobody knows.
+    fn checkpoint(&self, note: &SignedNote) -> Checkpoint {
+        Checkpoint { signed_at: self.now, note: Bytes::from(note.encode()) }
     }
 
     /// The last bundle, when it is full: the journal has it, too.

@@ -227,8 +227,8 @@ impl DataDir {
                     let got = (edge.size() == batch.head.size).then(|| edge.root());
                     compare(listener, &place, &batch.head, got);
                 }
-                Payload::Checkpoint(note) => {
-                    let signed = SignedHead::read(note, &self.origin, &self.key);
+                Payload::Checkpoint(checkpoint) => {
+                    let signed = SignedHead::read(&checkpoint.note, &self.origin, &self.key);
                     match signed {
                         Ok(signed) => {
                             let head = signed.checkpoint.head();
