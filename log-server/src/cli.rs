@@ -1,7 +1,7 @@
 //! The command line: `indelible-server init`, `run`, `fsck` and `import`.
 //!
-//! Exit codes: 0 done or cleanly stopped, 1 failed or damaged, 2 wrong usage, 3 the log refuses to sign because
-//! its data does not contain what it signed before, 40 what was to be checked or
+//! Exit codes: 0 done or cleanly stopped, 1 failed or damaged, 2 wrong usage, 3 the log refuses to sign: its data
+//! does not contain what it signed before, or may not, or another process has it; 40 what was to be checked or
 //! copied could not be read.
 
 mod fsck;
@@ -83,6 +83,10 @@ struct RunArgs {
     /// Address and port to listen on, instead of the one in log.toml.
     #[arg(long)]
     listen: Option<SocketAddr>,
+    /// Overrules, once, the refusal to sign that named this token: a source that must answer is silent, or
+    /// the clock is behind. What is known to fork the log cannot be overruled.
+    #[arg(long, value_name = "TOKEN")]
+    sign_anyway: Option<String>,
 }
 
 /// Runs the program with the arguments of the process.
@@ -139,7 +143,8 @@ fn run(args: &RunArgs) -> anyhow::Result<()> {
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).context("cannot watch for SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot watch for SIGINT")?;
-        let mut running = Running::start(&args.dir, args.listen).await?;
+        let token = args.sign_anyway.as_deref();
+        let mut running = Running::start_anyway(&args.dir, args.listen, token).await?;
         say(&format!("listening http://{}", running.address()))?;
         tokio::select! {
             ended = running.ended() => return Ok(ended?),

@@ -5,6 +5,8 @@
 //! ([`Config::render`]), and only read afterwards. Checking that `origin` and `kind` fit the stored log is not
 //! done here but when the log is opened.
 
+mod refuse;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
@@ -20,6 +22,7 @@ use serde::{Deserialize, Deserializer};
 use crate::http::clients::{self, Rates};
 use crate::kind::LogKind;
 use crate::sequencer::{CoreSettings, System};
+pub use refuse::{MAX_CHECKPOINT_URLS, RefuseConfig};
 
 /// Name of the settings file in a log's directory.
 pub const CONFIG_FILE: &str = "log.toml";
@@ -66,6 +69,14 @@ pub enum ConfigError {
         /// Line, column and reason.
         source: Box<toml::de::Error>,
     },
+    /// Not an address that can be asked.
+    #[error("{key} has {got:?}, which is not an http:// or https:// address without a query")]
+    Url {
+        /// Dotted name of the key.
+        key: &'static str,
+        /// The refused value.
+        got: String,
+    },
     /// A value that is well-formed but outside its range.
     #[error("{key} is {got}, it must be {range}")]
     Range {
@@ -86,6 +97,7 @@ impl ConfigError {
             Self::Read(_) => "config-read",
             Self::NotText { .. } => "config-not-utf8",
             Self::Parse { .. } => "config-parse",
+            Self::Url { .. } => "config-url",
             Self::Range { .. } => "config-range",
         }
     }
@@ -111,6 +123,9 @@ pub struct Config {
     /// How cosignatures are collected.
     #[serde(default)]
     pub cosign: CosignConfig,
+    /// What is compared before the log signs.
+    #[serde(default)]
+    pub refuse: RefuseConfig,
 }
 
 /// Limits of submissions.
@@ -202,6 +217,7 @@ impl Config {
             submit: SubmitConfig::default(),
             http: HttpConfig::default(),
             cosign: CosignConfig::default(),
+            refuse: RefuseConfig::default(),
         }
     }
 
@@ -277,7 +293,22 @@ refresh_interval_s = {refresh_interval_s}
 # The least time between two requests to one witness. 0: no limit.
 min_interval_s = {min_interval_s}
 
-# The same for single witnesses with a quota of their own, by their names in policy.txt.
+[refuse]
+# Before it signs, the log compares its data with its published checkpoint and with what its witnesses hold. If any
+# of them has a newer or another checkpoint signed by this log, the data is an old copy, and it refuses (exit code 3).
+# More places to look at: addresses of checkpoints, for example of mirrors. They are looked at again while it runs.
+checkpoints = {checkpoints}
+# Which of these addresses, and of the witnesses by their names in policy.txt, must have answered before it signs. An
+# old copy that is started while none of them can be reached signs a second history, unless one of them must answer.
+# With none, an outage of others never keeps a healthy log from starting; with enough witnesses that the rest is no
+# quorum, no outage lets an old copy sign.
+must_answer = {must_answer}
+# How long it waits at its start for those that must answer.
+wait_s = {refuse_wait_s}
+# How often each of the addresses is looked at while it runs.
+interval_s = {refuse_interval_s}
+
+# cosign.min_interval_s for single witnesses with a quota of their own, by their names in policy.txt.
 [cosign.witness_min_interval_s]
 "#,
             origin = toml::Value::from(self.origin.as_str()),
@@ -301,6 +332,10 @@ min_interval_s = {min_interval_s}
             request_timeout_s = self.cosign.request_timeout_s,
             refresh_interval_s = self.cosign.refresh_interval_s,
             min_interval_s = self.cosign.min_interval_s,
+            checkpoints = toml::Value::from(self.refuse.checkpoints.clone()),
+            must_answer = toml::Value::from(self.refuse.must_answer.clone()),
+            refuse_wait_s = self.refuse.wait_s,
+            refuse_interval_s = self.refuse.interval_s,
         );
         for (name, seconds) in &self.cosign.witness_min_interval_s {
             text.push_str(&format!("{} = {seconds}\n", toml::Value::from(name.as_str())));
@@ -334,12 +369,14 @@ min_interval_s = {min_interval_s}
             ("cosign.request_timeout_s", self.cosign.request_timeout_s.get()),
             ("cosign.refresh_interval_s", self.cosign.refresh_interval_s.get()),
             ("cosign.min_interval_s", self.cosign.min_interval_s),
+            ("refuse.wait_s", self.refuse.wait_s),
+            ("refuse.interval_s", self.refuse.interval_s.get()),
         ];
         let named = self.cosign.witness_min_interval_s.values();
         let named = named.map(|seconds| ("cosign.witness_min_interval_s", *seconds));
         match durations.into_iter().chain(named).find(|(_, seconds)| *seconds > MAX_SECONDS) {
             Some((key, got)) => Err(ConfigError::Range { key, got, range: "at most 604800, one week" }),
-            None => Ok(()),
+            None => self.refuse.check(),
         }
     }
 }
@@ -409,86 +446,4 @@ const fn nonzero_usize(value: usize) -> NonZeroUsize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SAMPLE: &str = include_str!("../../docs/config/log.toml");
-
-    fn parse(text: &str) -> Result<Config, ConfigError> {
-        Config::parse(text, Path::new(CONFIG_FILE))
-    }
-
-    fn sample() -> Config {
-        let mut config = Config::new("log.example/main".to_owned(), LogKind::Records, DEFAULT_LISTEN);
-        config.cosign.witness_min_interval_s.insert("witness.example/slow".to_owned(), 60);
-        config
-    }
-
-    #[test]
-    fn the_sample_file_is_what_init_writes_and_loads_as_the_defaults() {
-        assert_eq!(sample().render(), SAMPLE);
-        assert_eq!(parse(SAMPLE).unwrap(), sample());
-    }
-
-    #[test]
-    fn only_origin_and_kind_are_needed() {
-        let config = parse("origin = \"log.example/a\"\nkind = \"raw\"\n").unwrap();
-        assert_eq!(config, Config::new("log.example/a".to_owned(), LogKind::Raw, DEFAULT_LISTEN));
-        assert_eq!(parse("kind = \"raw\"\n").unwrap_err().code(), "config-parse");
-        assert_eq!(parse("origin = \"a\"\n").unwrap_err().code(), "config-parse");
-    }
-
-    #[test]
-    fn refuses_an_unknown_key_in_every_table() {
-        let tables = ["", "[submit]\n", "[http]\n", "[cosign]\n", "[tls]\n"];
-        for table in tables {
-            let text = format!("origin = \"a\"\nkind = \"raw\"\n{table}wait_seconds = 1\n");
-            assert_eq!(parse(&text).unwrap_err().code(), "config-parse", "{table:?}");
-        }
-    }
-
-    #[test]
-    fn refuses_a_zero_that_would_mean_never() {
-        for line in ["[submit]\nqueue_entries = 0", "[http]\nmax_connections = 0", "[cosign]\ndeadline_s = 0"]
-        {
-            let text = format!("origin = \"a\"\nkind = \"raw\"\n{line}\n");
-            assert_eq!(parse(&text).unwrap_err().code(), "config-parse", "{line:?}");
-        }
-        assert!(parse("origin = \"a\"\nkind = \"raw\"\n[submit]\nwait_s = 0\n").is_ok());
-    }
-
-    #[test]
-    fn refuses_a_wait_of_more_than_a_week() {
-        let text = |seconds: u64| format!("origin = \"a\"\nkind = \"raw\"\n[submit]\nwait_s = {seconds}\n");
-        assert!(parse(&text(604_800)).is_ok());
-        assert_eq!(parse(&text(604_801)).unwrap_err().code(), "config-range");
-        let named = "origin = \"a\"\nkind = \"raw\"\n[cosign.witness_min_interval_s]\nw = 604801\n";
-        assert_eq!(parse(named).unwrap_err().code(), "config-range");
-    }
-
-    #[test]
-    fn what_is_rendered_survives_awkward_names() {
-        let mut config = Config::new("a\"b\\c # ünï".to_owned(), LogKind::Raw, DEFAULT_LISTEN);
-        config.cosign.witness_min_interval_s.insert("w \"1\".2".to_owned(), 5);
-        assert_eq!(parse(&config.render()).unwrap(), config);
-    }
-
-    #[test]
-    fn proxies_are_addresses_or_nets() {
-        let text = |nets: &str| format!("origin = \"a\"\nkind = \"raw\"\n[http]\ntrusted_proxies = {nets}\n");
-        let config = parse(&text("[\"127.0.0.1\", \"2001:db8::/32\"]")).unwrap();
-        assert_eq!(config.http.trusted_proxies.len(), 2);
-        assert_eq!(parse(&config.render()).unwrap(), config);
-        for refused in ["[\"proxy.example\"]", "[\"10.0.0.0/33\"]", "[7]", "\"127.0.0.1\""] {
-            assert_eq!(parse(&text(refused)).unwrap_err().code(), "config-parse", "{refused}");
-        }
-    }
-
-    #[test]
-    fn a_witness_has_its_own_interval_or_the_common_one() {
-        let mut cosign = CosignConfig { min_interval_s: 3, ..CosignConfig::default() };
-        cosign.witness_min_interval_s.insert("w1".to_owned(), 60);
-        assert_eq!(cosign.min_interval("w1"), Duration::from_secs(60));
-        assert_eq!(cosign.min_interval("w2"), Duration::from_secs(3));
-    }
-}
+mod tests;

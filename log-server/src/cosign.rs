@@ -31,6 +31,7 @@ use crate::config::CosignConfig;
 use crate::history::HistoryError;
 use crate::publish::{PublishError, Publisher};
 use crate::sequencer::SignedHead;
+use crate::sources::Silent;
 use crate::tree_reader::TreeReader;
 use lane::{Answer, Lane};
 
@@ -106,6 +107,8 @@ impl Cosigner {
         let total = Duration::from_secs(config.request_timeout_s.get());
         let timeouts = Timeouts { total, ..Timeouts::default() };
         let http = HttpClient::new(timeouts).map_err(CosignError::Client)?;
+        let published = publisher.subscribe().borrow().note().clone();
+        let cosigned = policy.verified_cosignatures(&published).map_err(CosignError::Policy)?;
         let mut lanes = Vec::new();
         for (place, witness) in policy.witnesses().iter().enumerate() {
             let Some(url) = &witness.url else {
@@ -116,7 +119,9 @@ impl Cosigner {
             let client = client.map_err(CosignError::Witness)?;
             let min_interval = config.min_interval(&witness.name);
             let name = witness.name.clone();
-            lanes.push(Lane::new(place, name, client, min_interval, &policy, tree, signed.clone()));
+            let has_cosigned = cosigned.iter().any(|(cosigner, _)| *cosigner == place);
+            let signed = signed.clone();
+            lanes.push(Lane::new(place, name, client, min_interval, has_cosigned, &policy, tree, signed));
         }
         Ok(Self {
             policy,
@@ -128,29 +133,37 @@ impl Cosigner {
         })
     }
 
-    /// Asks every witness once which checkpoint of this log it holds, and compares it with the stored log. A
-    /// witness that does not answer is logged and passed over: an outage of others must not stop this log.
+    /// Asks every witness that has not answered yet which checkpoint of this log it holds, and compares it with
+    /// the stored log; which of them said nothing. What they hold shows itself later, when they are asked to
+    /// cosign.
     ///
     /// # Errors
     /// [`CosignError::History`] if one of them holds a checkpoint, validly signed by this log, that the
     /// stored log does not contain.
-    pub async fn compare_with_witnesses(&mut self) -> Result<(), CosignError> {
+    pub async fn compare_with_witnesses(&mut self) -> Result<Vec<Silent>, CosignError> {
         let mut asked = JoinSet::new();
         for mut lane in self.lanes.drain(..) {
             asked.spawn(async move {
-                let compared = lane.compare().await;
+                let compared = if lane.is_silent() { lane.compare().await } else { Ok(None) };
                 (lane, compared)
             });
         }
-        let mut outcome = Ok(());
+        let (mut silent, mut outcome) = (Vec::new(), Ok(()));
         while let Some(joined) = asked.join_next().await {
             let Ok((lane, compared)) = joined else { continue };
             self.lanes.push(lane);
-            if outcome.is_ok() {
-                outcome = compared;
+            match compared {
+                Ok(said_nothing) => silent.extend(said_nothing),
+                Err(error) => outcome = Err(error),
             }
         }
-        Ok(outcome?)
+        outcome?;
+        Ok(silent)
+    }
+
+    /// Whether a witness of this name in the policy is asked.
+    pub fn asks(&self, witness: &str) -> bool {
+        self.lanes.iter().any(|lane| lane.name() == witness)
     }
 
     /// Collects and publishes until the log stops signing.

@@ -1,7 +1,7 @@
 //! Is a checkpoint this log once signed part of what it stores now?
 //!
 //! If not, the stored data is an old copy or another history, and signing from it would fork the log. The
-//! question is asked of the published checkpoint and of what witnesses hold.
+//! question is asked of the published checkpoint, of what witnesses hold, and of what other places serve.
 
 use std::fmt;
 
@@ -17,12 +17,15 @@ pub enum FoundAt {
     Published,
     /// With the witness of this name in the policy.
     Witness(String),
+    /// At an address of the settings.
+    Url(String),
 }
 
 impl fmt::Display for FoundAt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Published => f.write_str("the published checkpoint"),
+            Self::Url(url) => write!(f, "the checkpoint at {}", url.escape_debug()),
             Self::Witness(name) => write!(f, "the checkpoint held by witness {}", name.escape_debug()),
         }
     }

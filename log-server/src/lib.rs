@@ -9,7 +9,8 @@
 //! | [`storage`], [`tree_reader`] | full tiles and bundles on disk, and reading the tree |
 //! | [`index`] | rebuildable look-ups |
 //! | [`cosign`], [`publish`] | collects cosignatures, and publishes what a quorum has cosigned |
-//! | [`history`] | refuses to go on from data that lacks what was signed |
+//! | [`history`], [`sources`] | refuses to go on from data that lacks what was signed, wherever that is found |
+//! | [`overrule`] | what else keeps a log from signing, and how an operator overrules it |
 //! | [`http`] | the public interface |
 //! | [`fsck`] | recomputes everything from the entries, of a directory or of any log's URL |
 //! | [`import`] | copies any tlog-tiles log into a new log, or makes a lost log again from a mirror |
@@ -32,9 +33,11 @@ pub mod index;
 pub mod init;
 pub mod journal;
 pub mod kind;
+pub mod overrule;
 pub mod publish;
 pub mod run;
 pub mod sequencer;
+pub mod sources;
 pub mod storage;
 #[cfg(test)]
 mod testing;

@@ -1,37 +1,45 @@
 //! Running a log: opening what `init` made, and holding its parts together until it is told to stop.
 //!
 //! Nothing is created here: a missing or damaged file ends the start with what to do about it. A log that was
-//! started signs nothing before its published checkpoint and what its witnesses hold were compared with its
-//! data.
+//! started signs nothing before its published checkpoint, what its witnesses hold and what other places serve
+//! were compared with its data, and before those that must answer have answered. What turns up later stops it.
 
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use indelible_client::durable::{self, DurableError};
+use indelible_client::http::FetchError;
 use indelible_client::listen;
 use indelible_proto::checkpoint::{CheckpointError, Origin};
 use indelible_proto::log_api::{MAX_BATCH_BYTES, MAX_BATCH_ENTRIES};
 use indelible_proto::note::KeyError;
 use indelible_proto::policy::{MAX_POLICY_BYTES, Policy, PolicyFileError};
 use indelible_proto::sign::{LogSigner, SecretKey, Signer as _};
+use indelible_proto::time::UnixSeconds;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::blocking::blocking;
 use crate::config::{Config, ConfigError, DATA_DIR, KEY_FILE, POLICY_FILE};
 use crate::cosign::{CosignError, Cosigner};
+use crate::history::HistoryError;
 use crate::http::body::Bodies;
 use crate::http::clients::Clients;
 use crate::http::{self, Log};
+use crate::overrule::{Doubt, DoubtError, Situation, attested_time, clock_doubt, overrule};
 use crate::publish::{PublishError, Publisher};
 use crate::sequencer::{OpenError, Sequencer};
+use crate::sources::{Silent, Sources};
 
 /// Largest key file read, in bytes: a key's text with the longest name has under 600.
 const KEY_MAX_BYTES: usize = 4096;
+/// How long to wait before silent sources that must answer are asked again.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Why a log can't be run, or stopped running.
 #[derive(Debug, thiserror::Error)]
@@ -97,6 +105,24 @@ pub enum RunError {
     /// Cosigning can't go on.
     #[error(transparent)]
     Cosign(#[from] CosignError),
+    /// The client that asks other places can't be set up.
+    #[error("cannot set up the client that asks other places for checkpoints")]
+    Client(#[source] FetchError),
+    /// Another place has a checkpoint signed by this log that the stored log does not contain.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    /// Something must answer that is never asked.
+    #[error(
+        "refuse.must_answer names {name:?}, which is neither an address in refuse.checkpoints nor a witness of the \
+         policy with an address"
+    )]
+    NeverAsked {
+        /// What the settings name.
+        name: String,
+    },
+    /// The log may be behind what it signed, and nobody has overruled that.
+    #[error(transparent)]
+    Doubt(#[from] DoubtError),
     /// The address can't be listened on.
     #[error("cannot listen on {address}")]
     Listen {
@@ -134,15 +160,21 @@ impl RunError {
             Self::Open(error) => error.code(),
             Self::Publish(error) => error.code(),
             Self::Cosign(error) => error.code(),
+            Self::Client(error) => error.code(),
+            Self::History(error) => error.code(),
+            Self::NeverAsked { .. } => "source-never-asked",
+            Self::Doubt(error) => error.code(),
             Self::Listen { .. } => "cannot-listen",
             Self::StoreFailed { .. } => "store-failed",
             Self::PartEnded { .. } => "part-ended",
         }
     }
 
-    /// Whether the log refuses to sign, because it would sign a second history of itself.
+    /// Whether the log refuses to sign, because it would, or could, sign a second history of itself.
     pub fn refuses_to_sign(&self) -> bool {
         match self {
+            Self::Doubt(_) => true,
+            Self::History(error) => error.refuses_to_sign(),
             Self::Open(error) => error.refuses_to_sign(),
             Self::Publish(PublishError::History(error)) => error.refuses_to_sign(),
             Self::Cosign(error) => error.refuses_to_sign(),
@@ -155,6 +187,8 @@ impl RunError {
             | Self::Policy { .. }
             | Self::PolicyLog { .. }
             | Self::Publish(_)
+            | Self::Client(_)
+            | Self::NeverAsked { .. }
             | Self::Listen { .. }
             | Self::StoreFailed { .. }
             | Self::PartEnded { .. } => false,
@@ -220,18 +254,39 @@ impl Running {
     /// Opens the log in `dir` and serves it on `listen`, or where its settings say. Requests are answered
     /// when this returns.
     pub async fn start(dir: &Path, listen: Option<SocketAddr>) -> Result<Self, RunError> {
-        let dir = dir.to_owned();
-        let (files, opened) = blocking(move || open(&dir)).await?;
+        Self::start_anyway(dir, listen, None).await
+    }
+
+    /// The same, with the token that overrules a refusal; see [`crate::overrule`].
+    pub async fn start_anyway(
+        dir: &Path,
+        listen: Option<SocketAddr>,
+        token: Option<&str>,
+    ) -> Result<Self, RunError> {
+        let own_dir = dir.to_owned();
+        let (files, opened) = blocking(move || open(&own_dir)).await?;
         let Opened { sequencer, publisher, policy } = opened;
         let (signed, tree) = (sequencer.handle().signed(), sequencer.handle().tree());
         let cosign = &files.config.cosign;
+        let sources =
+            Sources::new(&files.config.refuse, Arc::clone(&policy), Arc::clone(&tree), signed.clone());
+        let sources = sources.map_err(RunError::Client)?;
         let mut cosigner = Cosigner::new(Arc::clone(&policy), Arc::clone(&publisher), signed, &tree, cosign)?;
 
         let address = listen.unwrap_or(files.config.listen);
         let bound = TcpListener::bind(address).await;
         let listener = bound.map_err(|source| RunError::Listen { address, source })?;
         let address = listener.local_addr().map_err(|source| RunError::Listen { address, source })?;
-        cosigner.compare_with_witnesses().await?;
+        let doubts = doubts(&files, &publisher, &mut cosigner, &sources).await?;
+        let signed = sequencer.handle().signed().borrow().checkpoint.head();
+        let published = publisher.subscribe().borrow().head();
+        let (own_dir, origin, token) =
+            (dir.to_owned(), files.config.origin.clone(), token.map(str::to_owned));
+        blocking(move || {
+            let situation = Situation { dir: &own_dir, origin: &origin, signed, published };
+            overrule(&situation, doubts, token.as_deref(), now())
+        })
+        .await?;
 
         let (stop, stopped) = watch::channel(false);
         let log = Log {
@@ -259,7 +314,7 @@ impl Running {
             let router = http::router(Arc::new(log));
             async move { listen::serve(listener, router, limits, until_stopped(stopped)).await }
         };
-        let ended = tokio::spawn(hold(sequencer, cosigner, http, stop.clone(), stopped));
+        let ended = tokio::spawn(hold(sequencer, cosigner, sources, http, stop.clone(), stopped));
         Ok(Self { address, stop, ended })
     }
 
@@ -299,11 +354,53 @@ fn open(dir: &Path) -> Result<(Files, Opened), RunError> {
     Ok((files, Opened { sequencer, publisher: Arc::new(publisher), policy }))
 }
 
+/// Compares with everyone, waits for those that must answer, and looks at the clock: what is left in doubt.
+async fn doubts(
+    files: &Files,
+    publisher: &Publisher,
+    cosigner: &mut Cosigner,
+    sources: &Sources,
+) -> Result<Vec<Doubt>, RunError> {
+    let refuse = &files.config.refuse;
+    let asked = |name: &String| refuse.checkpoints.contains(name) || cosigner.asks(name);
+    if let Some(name) = refuse.must_answer.iter().find(|name| !asked(name)) {
+        return Err(RunError::NeverAsked { name: name.clone() });
+    }
+    let patience = Instant::now() + Duration::from_secs(refuse.wait_s);
+    let silent = loop {
+        let (witnesses, others) = tokio::join!(cosigner.compare_with_witnesses(), sources.compare());
+        let silent: Vec<Silent> = witnesses?.into_iter().chain(others?).collect();
+        let awaited = silent.iter().any(|silent| refuse.must_answer.contains(&silent.source));
+        if !awaited || Instant::now() >= patience {
+            break silent;
+        }
+        tokio::time::sleep(ASK_AGAIN).await;
+    };
+    let mut doubts = Vec::new();
+    for silent in silent {
+        let Silent { source, why } = &silent;
+        tracing::warn!(source = %source.escape_debug(), %why, "cannot see what it has of this log, asking again");
+        if refuse.must_answer.contains(source) {
+            doubts.push(Doubt::Silent(silent));
+        }
+    }
+    let published = publisher.subscribe().borrow().note().clone();
+    doubts.extend(clock_doubt(now(), attested_time(&files.policy, &published)));
+    Ok(doubts)
+}
+
+/// What the clock says.
+fn now() -> UnixSeconds {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixSeconds::new(since.as_secs().min(u64::MAX >> 1)).expect("invariant: at most 2^63-1")
+}
+
 /// Waits for the first part to end or for the stop, then ends the others: first the requests, which may still
 /// need the rest, last the sequencer.
 async fn hold(
     sequencer: Sequencer,
     cosigner: Cosigner,
+    sources: Sources,
     http: impl Future<Output = ()> + Send + 'static,
     stop: watch::Sender<bool>,
     stopped: watch::Receiver<bool>,
@@ -323,6 +420,7 @@ async fn hold(
             Ok(Err(error)) => Err(error.into()),
             Ok(Ok(())) | Err(_) => Err(RunError::PartEnded { part: "collecting of cosignatures" }),
         },
+        error = sources.watch() => Err(error.into()),
         _ = &mut http => Err(RunError::PartEnded { part: "serving of requests" }),
     };
     // A part that ends because of the stop may be seen before the stop itself.
@@ -330,6 +428,9 @@ async fn hold(
         Err(RunError::PartEnded { .. }) if *asked.borrow() => Ok(()),
         outcome => outcome,
     };
+    if outcome.as_ref().is_err_and(RunError::refuses_to_sign) {
+        sequencer.abandon();
+    }
     stop.send_replace(true);
     if !http.is_finished() && http.await.is_err() {
         tracing::error!("serving of requests failed while stopping");

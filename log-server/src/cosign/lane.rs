@@ -21,6 +21,7 @@ use crate::blocking::blocking;
 use crate::chain::Chain;
 use crate::history::{FoundAt, HistoryError, check_part_of};
 use crate::sequencer::SignedHead;
+use crate::sources::Silent;
 use crate::tree_reader::{ReadError, TreeReader};
 
 /// The wait after a first failure; it doubles with each further one up to [`LONGEST_RETRY`].
@@ -73,6 +74,10 @@ pub(super) struct Lane {
     signed: watch::Receiver<Arc<SignedHead>>,
     /// The size up to which the witness has cosigned, as far as we know.
     held: TreeSize,
+    /// Whether the published checkpoint has its cosignature, so that it must hold one.
+    has_cosigned: bool,
+    /// Whether it has told what it holds, or cosigned.
+    answered: bool,
     last_asked: Option<Instant>,
     /// How long to wait before the next attempt; `None` after a success.
     retry: Option<Duration>,
@@ -84,6 +89,7 @@ impl Lane {
         name: String,
         client: WitnessClient,
         min_interval: Duration,
+        has_cosigned: bool,
         policy: &Arc<Policy>,
         tree: &Arc<TreeReader>,
         signed: watch::Receiver<Arc<SignedHead>>,
@@ -97,6 +103,8 @@ impl Lane {
             tree: Arc::clone(tree),
             signed,
             held: TreeSize::ZERO,
+            has_cosigned,
+            answered: false,
             last_asked: None,
             retry: None,
         }
@@ -129,25 +137,39 @@ impl Lane {
         }
     }
 
+    /// Its name in the policy.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether the witness has yet to tell what it holds.
+    pub(super) fn is_silent(&self) -> bool {
+        !self.answered
+    }
+
     /// Compares the checkpoint the witness serves with the stored log and learns where to start. A witness that
-    /// does not answer, or serves nothing this log signed, is passed over.
-    pub(super) async fn compare(&mut self) -> Result<(), HistoryError> {
+    /// does not answer, serves nothing this log signed, or has lost what it cosigned, is passed over: it is
+    /// returned as silent.
+    pub(super) async fn compare(&mut self) -> Result<Option<Silent>, HistoryError> {
+        let silent = |why: String| Ok(Some(Silent { source: self.name.clone(), why }));
         let origin = self.policy.logs().first().and_then(|log| Origin::parse(log.key.name().as_str()).ok());
-        let Some(origin) = origin else { return Ok(()) };
+        let Some(origin) = origin else { return silent("the policy has no log".to_owned()) };
         let note = match self.client.latest(&origin).await {
             Ok(Some(note)) => note,
-            Ok(None) => return Ok(()),
-            Err(error) => {
-                tracing::warn!(witness = %self.name.escape_debug(), error = %Chain(&error), "cannot see what it holds");
-                return Ok(());
+            Ok(None) if self.has_cosigned => {
+                return silent(
+                    "it serves no checkpoint of this log, but cosigned the published one".to_owned(),
+                );
             }
+            Ok(None) => {
+                self.answered = true;
+                return Ok(None);
+            }
+            Err(error) => return silent(Chain(&error).to_string()),
         };
         let found = match self.policy.verify_log_signature(&note) {
             Ok(signed) => signed.head(),
-            Err(error) => {
-                tracing::warn!(witness = %self.name.escape_debug(), %error, "serves no checkpoint of this log");
-                return Ok(());
-            }
+            Err(error) => return silent(format!("it serves no checkpoint of this log: {error}")),
         };
         // Looked at only now: what the witness holds may have been signed while it was asked.
         let head = self.signed.borrow().checkpoint.head();
@@ -155,13 +177,11 @@ impl Lane {
         match blocking(move || check_part_of(&tree, &head, &found, &found_at)).await {
             Ok(()) => {
                 self.held = found.size;
-                Ok(())
+                self.answered = true;
+                Ok(None)
             }
             Err(error) if error.refuses_to_sign() => Err(error),
-            Err(error) => {
-                tracing::warn!(witness = %self.name.escape_debug(), error = %Chain(&error), "not compared");
-                Ok(())
-            }
+            Err(error) => silent(Chain(&error).to_string()),
         }
     }
 
@@ -235,7 +255,7 @@ mod tests {
         let policy = policy(1, &[(key.clone(), "http://w.example".to_owned())]);
         let client = WitnessClient::new(key, "http://w.example", http).unwrap();
         let log = TestLog::new();
-        Lane::new(0, "w0".to_owned(), client, min_interval, &policy, &log.tree, log.announced())
+        Lane::new(0, "w0".to_owned(), client, min_interval, false, &policy, &log.tree, log.announced())
     }
 
     fn failed() -> LaneError {

@@ -34,7 +34,9 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// The directory is in use by another process, or can't be locked.
-    #[error(transparent)]
+    #[error(
+        "cannot have the data for this process alone: {0}; if a server runs on it, stop it or leave the log to it"
+    )]
     Lock(#[from] DurableError),
     /// The system refused a file operation.
     #[error(transparent)]
@@ -119,10 +121,10 @@ impl OpenError {
         }
     }
 
-    /// Whether going on would mean to sign a second history of this log. The programs have an exit code of
-    /// their own for it.
+    /// Whether going on would mean to sign a second history of this log: from data that lacks something, or
+    /// beside another process. The programs have an exit code of their own for it.
     pub fn refuses_to_sign(&self) -> bool {
-        matches!(self, Self::RefuseToSign(_))
+        matches!(self, Self::RefuseToSign(_) | Self::Lock(DurableError::Locked { .. }))
     }
 }
 

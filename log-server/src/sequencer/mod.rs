@@ -208,6 +208,11 @@ impl Sequencer {
         self.handle.0.failure.get()
     }
 
+    /// Signs nothing more: what waits is answered that its outcome is unknown.
+    pub fn abandon(&self) {
+        self.handle.0.queue.fail();
+    }
+
     /// Sequences what waits, takes nothing more, puts everything on disk, and closes the log.
     pub fn shutdown(self) {
         drop(self);

@@ -92,6 +92,16 @@ impl TestWitness {
         *self.state.held.lock().unwrap() = Some((head, signed_by(head, signer).note));
     }
 
+    /// Sets its clock.
+    pub(crate) fn set_clock(&self, time: u64) {
+        *self.state.clock.lock().unwrap() = time;
+    }
+
+    /// Makes it hold nothing.
+    pub(crate) fn forget(&self) {
+        *self.state.held.lock().unwrap() = None;
+    }
+
     /// The size it is asked for next.
     pub(crate) async fn asked(&mut self) -> u64 {
         self.asked.recv().await.unwrap().get()
