@@ -13,6 +13,7 @@ pub mod keys;
 pub mod listen;
 pub mod log_client;
 pub mod log_submit;
+pub mod lookup;
 pub mod pins;
 pub mod planted;
 pub mod publish;

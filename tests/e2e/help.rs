@@ -6,11 +6,11 @@ use std::process::Command;
 use indelible_tests::{Finished, World};
 
 /// Every program and subcommand, with words its help must have.
-const HELP: [(&str, &[&str], &[&str]); 26] = [
+const HELP: [(&str, &[&str], &[&str]); 27] = [
     (
         "client",
         &[],
-        &["verify", "publish", "channel", "keygen", "inspect", "watch", "evidence", "Exit codes"],
+        &["verify", "publish", "channel", "keygen", "inspect", "lookup", "watch", "evidence", "Exit codes"],
     ),
     ("client", &["verify"], &["--policy", "--channel", "--key", "--explain", "Exit codes"]),
     ("client", &["publish"], &["release", "rules"]),
@@ -27,6 +27,7 @@ const HELP: [(&str, &[&str], &[&str]); 26] = [
     ("client", &["policy", "explain"], &["FILE", "hash"]),
     ("client", &["keygen"], &["--out"]),
     ("client", &["inspect"], &["FILE"]),
+    ("client", &["lookup"], &["FILE|HASH|CHANNEL", "--log", "--policy", "Exit codes", "proves nothing"]),
     ("client", &["watch"], &["--source", "--once", "--clear", "Exit codes"]),
     ("client", &["evidence"], &["verify"]),
     ("client", &["evidence", "verify"], &["--log-key", "Exit codes"]),

@@ -12,6 +12,7 @@ mod help;
 mod hostile;
 mod import;
 mod log_input;
+mod lookup;
 mod mutations;
 mod operating;
 mod policy;

@@ -67,8 +67,8 @@ fn init_overwrites_nothing() {
 fn a_second_server_does_not_use_the_directory_of_a_running_one() {
     let world = raw_log_of(3);
     let refused = run(&world, &world.log_dir());
-    assert!([FAILED, REFUSES_TO_SIGN].contains(&refused.code()), "{refused}");
-    assert!(refused.stderr.contains("another process"), "{refused}");
+    let refused = refused.expect(REFUSES_TO_SIGN);
+    assert!(refused.stderr.contains("another process") && refused.stderr.contains("stop it"), "{refused}");
     add(&world, 3, 4);
     let reader = world.reader();
     assert_eq!(reader.entries(&reader.published(4).head()).len(), 4);
@@ -93,6 +93,37 @@ fn data_restored_from_before_what_a_witness_saw_is_not_signed_over() {
     assert!(refused.stderr.contains("witness.example/w0"), "{refused}");
     // It is no better the second time, nor does it write anything that would make it so.
     world.try_start_log().unwrap_err().expect(REFUSES_TO_SIGN);
+}
+
+/// The gap that comparing with witnesses leaves: none of them can be reached when the old copy is started.
+#[test]
+fn an_old_copy_signs_nothing_while_a_witness_that_must_answer_is_away() {
+    let (mut world, old) = grown_since_copy(1);
+    let set = |world: &World| {
+        let path = world.log_dir().join("log.toml");
+        let text = fs::read_to_string(&path).unwrap();
+        let text = text.replace("must_answer = []", "must_answer = [\"witness.example/w0\"]");
+        fs::write(&path, text.replace("wait_s = 30", "wait_s = 0")).unwrap();
+    };
+    restore(&world, &old);
+    set(&world);
+    world.take_witness(0).kill();
+    let refused = world.try_start_log().unwrap_err().expect(REFUSES_TO_SIGN);
+    let (_, token) = refused.stderr.split_once("--sign-anyway ").unwrap();
+    let token = token.split(';').next().unwrap().to_owned();
+    assert!(refused.stderr.contains("witness.example/w0"), "{refused}");
+    // Not with another token, and not by itself the second time.
+    let anyway = |world: &World, token: &str| {
+        let mut run = world.server();
+        Finished::run(run.arg("run").arg(world.log_dir()).args(["--sign-anyway", token]))
+    };
+    anyway(&world, &token.replace(|_| true, "0")).expect(REFUSES_TO_SIGN);
+    world.try_start_log().unwrap_err().expect(REFUSES_TO_SIGN);
+    // Once the witness is back, it is known that the copy is old, and that no token overrules.
+    world.start_witness(0);
+    let known = anyway(&world, &token).expect(REFUSES_TO_SIGN);
+    assert!(known.stderr.contains("old or incomplete copy"), "{known}");
+    assert!(!world.log_dir().join("overruled").exists());
 }
 
 #[test]

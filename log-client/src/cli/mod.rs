@@ -10,6 +10,7 @@ mod guard;
 mod inputs;
 mod inspect;
 mod keygen;
+mod lookup;
 mod policy;
 mod publication;
 mod publish;
@@ -59,6 +60,7 @@ enum Command {
     Policy(policy::PolicyCommand),
     Keygen(keygen::KeygenArgs),
     Inspect(inspect::InspectArgs),
+    Lookup(lookup::LookupArgs),
     Watch(watch::WatchArgs),
     Evidence(evidence::EvidenceArgs),
 }
@@ -92,6 +94,7 @@ fn execute(command: Command, console: Console, clock: Clock) -> Result<End, Fail
         Command::Policy(command) => policy::run(&command, console),
         Command::Keygen(args) => keygen::run(args, console),
         Command::Inspect(args) => inspect::run(&args, console),
+        Command::Lookup(args) => lookup::run(&args, console),
         Command::Watch(args) => watch::run(&args, console),
         Command::Evidence(args) => evidence::run(&args, console),
     };
@@ -123,6 +126,7 @@ As a user, offline:
       --channel vendor.example_agent.channel.tlog-proof
 
 As anybody:
+  indelible lookup agent-1.2.tar.gz --policy policy.txt
   indelible watch --policy policy.txt --state watch/
   indelible inspect agent-1.2.tar.gz.tlog-proof
 
