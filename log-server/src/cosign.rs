@@ -119,9 +119,11 @@ impl Cosigner {
             let client = client.map_err(CosignError::Witness)?;
             let min_interval = config.min_interval(&witness.name);
             let name = witness.name.clone();
-            let has_cosigned = cosigned.iter().any(|(cosigner, _)| *cosigner == place);
-            let signed = signed.clone();
-            lanes.push(Lane::new(place, name, client, min_interval, has_cosigned, &policy, tree, signed));
+            let mut lane = Lane::new(place, name, client, min_interval, &policy, tree, signed.clone());
+            if cosigned.iter().any(|(cosigner, _)| *cosigner == place) {
+                lane.has_cosigned();
+            }
+            lanes.push(lane);
         }
         Ok(Self {
             policy,

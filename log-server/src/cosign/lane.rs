@@ -89,7 +89,6 @@ impl Lane {
         name: String,
         client: WitnessClient,
         min_interval: Duration,
-        has_cosigned: bool,
         policy: &Arc<Policy>,
         tree: &Arc<TreeReader>,
         signed: watch::Receiver<Arc<SignedHead>>,
@@ -103,7 +102,7 @@ impl Lane {
             tree: Arc::clone(tree),
             signed,
             held: TreeSize::ZERO,
-            has_cosigned,
+            has_cosigned: false,
             answered: false,
             last_asked: None,
             retry: None,
@@ -135,6 +134,11 @@ impl Lane {
                 return;
             }
         }
+    }
+
+    /// Notes that the published checkpoint has the witness's cosignature.
+    pub(super) fn has_cosigned(&mut self) {
+        self.has_cosigned = true;
     }
 
     /// Its name in the policy.
@@ -255,7 +259,7 @@ mod tests {
         let policy = policy(1, &[(key.clone(), "http://w.example".to_owned())]);
         let client = WitnessClient::new(key, "http://w.example", http).unwrap();
         let log = TestLog::new();
-        Lane::new(0, "w0".to_owned(), client, min_interval, false, &policy, &log.tree, log.announced())
+        Lane::new(0, "w0".to_owned(), client, min_interval, &policy, &log.tree, log.announced())
     }
 
     fn failed() -> LaneError {
