@@ -281,7 +281,8 @@ impl TreeReader {
         Ok(plan.finish(&self.nodes(plan.nodes(), size)?)?)
     }
 
-    fn nodes(&self, nodes: &[NodeId], size: TreeSize) -> Result<Vec<Hash>, ReadError> {
+    /// The hashes of these nodes of the tree of `size` entries, in order.
+    pub(crate) fn nodes(&self, nodes: &[NodeId], size: TreeSize) -> Result<Vec<Hash>, ReadError> {
         let signed = self.signed_size();
         if size > signed {
             return Err(ReadError::BeyondSigned { asked: size, signed });

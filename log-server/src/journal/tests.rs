@@ -1,3 +1,5 @@
+mod lost_sync;
+
 use std::fs;
 
 use bytes::Bytes;

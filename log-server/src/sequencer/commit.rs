@@ -1,6 +1,6 @@
 //! What the sequencer's thread owns, and the order in which a batch becomes part of the log:
 //!
-//! 1. the new head is signed
+//! 1. the batch is looked at once more ([`super::self_check`]), and the new head is signed
 //! 2. entries and signed checkpoint are appended to the journal, one write and one sync: now **sequenced**
 //! 3. the tree's edge and the channels move (recovery does the same); full tiles and bundles are kept in
 //!    memory and handed to the [writer](super::writer), which puts them into their files
@@ -22,6 +22,7 @@ use super::checkpoint::SignedHead;
 use super::error::{SequencerError, SignError};
 use super::plan::{Plan, PlannedBatch, plan};
 use super::queue::{Outcome, Request};
+use super::self_check::SelfCheck;
 use super::settings::Tuning;
 use super::state::{Channels, Step};
 use super::sync::SyncPasses;
@@ -66,6 +67,7 @@ pub(super) struct Log {
     pub(super) integrated: Integrated,
     pub(super) reader: Arc<TreeReader>,
     pub(super) index: Arc<Index>,
+    pub(super) self_check: SelfCheck,
     pub(super) signed: watch::Sender<Arc<SignedHead>>,
     pub(super) writer: Arc<Writer>,
     pub(super) passes: SyncPasses,
@@ -114,6 +116,7 @@ impl Log {
 
     fn commit(&mut self, batch: PlannedBatch) -> Result<(), SequencerError> {
         let PlannedBatch { first, head, entries, keys, step } = batch;
+        self.self_check.follow(first, &entries, &head)?;
         let signed = SignedHead::sign(&self.origin, head, &self.signer)?;
         self.unsynced_bytes += entries.len() as u64;
         if planted::has(Bug::PublishBeforePersist) {

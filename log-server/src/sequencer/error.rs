@@ -304,6 +304,17 @@ pub enum SequencerError {
     /// A checkpoint could not be made.
     #[error(transparent)]
     Sign(#[from] SignError),
+    /// The entries do not lead to the head that was about to be signed.
+    #[error(
+        "the entries lead to another head than the one about to be signed ({own} and {planned} entries): something in \
+         memory is damaged; nothing was signed. Check the machine's memory before this log is started again"
+    )]
+    SelfCheck {
+        /// How many entries the second look came to.
+        own: TreeSize,
+        /// How many the plan has.
+        planned: TreeSize,
+    },
     /// A thread of the sequencer ended unexpectedly.
     #[error("a thread of the sequencer panicked")]
     Panicked,
@@ -319,6 +330,7 @@ impl SequencerError {
             Self::Tree(error) => error.code(),
             Self::Index(error) => error.code(),
             Self::Sign(error) => error.code(),
+            Self::SelfCheck { .. } => "self-check-failed",
             Self::Panicked => "sequencer-panicked",
         }
     }

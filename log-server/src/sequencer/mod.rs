@@ -14,6 +14,7 @@ mod plan;
 mod preverify;
 mod queue;
 mod recover;
+mod self_check;
 mod settings;
 mod state;
 mod sync;
@@ -44,6 +45,7 @@ use preverify::preverify;
 use queue::{Candidate, Queue, Request};
 pub(crate) use recover::JOURNAL_DIR;
 use recover::{Recovered, identity, recover};
+use self_check::SelfCheck;
 use state::Channels;
 use sync::SyncPasses;
 use writer::{MAX_UNWRITTEN_BYTES, Writer};
@@ -152,6 +154,7 @@ impl Sequencer {
         let memory = tuning.index_memory_entries;
         let index_dir = settings.system.index_dir.clone().unwrap_or_else(|| dir.join(INDEX_DIR));
         let index = Arc::new(Index::open(&index_dir, identity, Arc::clone(&reader), memory)?);
+        let self_check = SelfCheck::of(&reader, &signed.checkpoint.head())?;
         let (signed, signed_receiver) = watch::channel(Arc::new(signed));
         let no_thread = |source| DiskError { action: "start a thread for", path: dir.clone(), source };
         let files = TileFiles::new(storage.clone(), &dir);
@@ -178,6 +181,7 @@ impl Sequencer {
             integrated,
             reader,
             index,
+            self_check,
             signed,
             writer,
             passes,
