@@ -4,6 +4,7 @@
 
 mod imported;
 mod ours;
+mod rules;
 mod theirs;
 
 use std::path::Path;
