@@ -7,6 +7,7 @@ mod bundle;
 mod client_rules;
 mod duplicates;
 mod durability;
+mod failures;
 mod fsck;
 mod help;
 mod hostile;
