@@ -106,7 +106,8 @@ impl TestLog {
         for byte in entries {
             self.edge.append(leaf_hash(&[*byte])).unwrap();
         }
-        self.tree.show(Edge { tiles: self.edge.clone(), bundle: PartialBundle::default() });
+        let shown = Edge { tiles: self.edge.clone(), bundle: PartialBundle::default() };
+        self.tree.show(Arc::new(shown));
         self.signed.send_replace(Arc::new(signed(self.edge.head())));
     }
 

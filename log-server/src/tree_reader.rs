@@ -158,8 +158,8 @@ impl TreeReader {
 
     /// Shows the tree with this edge from now on. Its full tiles and bundles are in their files or
     /// [held](Self::hold), and its head is signed and persisted.
-    pub(crate) fn show(&self, edge: Edge) {
-        *self.edge.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(edge);
+    pub(crate) fn show(&self, edge: Arc<Edge>) {
+        *self.edge.write().unwrap_or_else(PoisonError::into_inner) = edge;
     }
 
     /// The newest signed and persisted size. Nothing beyond it can be read.

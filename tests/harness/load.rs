@@ -379,7 +379,8 @@ impl Latencies {
 
     /// The time that `percent` of them do not exceed; zero without any.
     pub fn percentile(&self, percent: f64) -> Duration {
-        let rank = (percent / 100.0 * self.sorted.len() as f64).ceil() as usize;
+        // Less a little, as 99.9 has no exact binary form and must not reach the next rank by that.
+        let rank = (percent * self.sorted.len() as f64 / 100.0 - 1e-6).ceil() as usize;
         self.sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
     }
 

@@ -189,8 +189,12 @@ impl Index {
         for (key, index) in keys {
             memory.recent.insert(key, index.get());
         }
-        memory.goal = full_bundle_entries(size);
-        self.moved.notify_all();
+        let goal = full_bundle_entries(size);
+        // Keys are moved by whole bundles: woken for less, the index's thread would only look and sleep again.
+        if goal > memory.goal {
+            memory.goal = goal;
+            self.moved.notify_all();
+        }
     }
 
     /// Waits until memory can take more entries, or the database has failed.

@@ -40,7 +40,8 @@ const MAX_SYNC_LAG: u64 = 4;
 /// The tree and the channels.
 #[derive(Debug)]
 pub(super) struct Integrated {
-    pub(super) edge: Edge,
+    /// Shared with readers once it may be seen.
+    pub(super) edge: Arc<Edge>,
     pub(super) channels: Arc<RwLock<Channels>>,
 }
 
@@ -120,7 +121,7 @@ impl Log {
         let signed = SignedHead::sign(&self.origin, head, &self.signer)?;
         self.unsynced_bytes += entries.len() as u64;
         if planted::has(Bug::PublishBeforePersist) {
-            self.reader.show(step.edge.clone());
+            self.reader.show(Arc::clone(&step.edge));
             self.signed.send_replace(Arc::new(signed.clone()));
             // For long enough that it leaves the process.
             std::thread::sleep(std::time::Duration::from_millis(5));
@@ -132,7 +133,7 @@ impl Log {
         self.journal.append(&[Payload::Batch(batch), Payload::Checkpoint(checkpoint)])?;
         let full = self.integrated.apply(step);
         self.writer.put(full)?;
-        self.reader.show(self.integrated.edge.clone());
+        self.reader.show(Arc::clone(&self.integrated.edge));
         self.index.add(&keys, head.size);
         self.signed.send_replace(Arc::new(signed));
         Ok(())

@@ -77,7 +77,7 @@ pub(super) fn recover(settings: &CoreSettings, tuning: &Tuning) -> Result<Recove
         let (size, got, expected) = (head.size, head.root, expected.root);
         return Err(Refusal::RootDiffers { size, got, expected }.into());
     }
-    let reader = TreeReader::new(files, integrated.edge.clone(), tuning.cache_bytes);
+    let reader = TreeReader::new(files, Edge::clone(&integrated.edge), tuning.cache_bytes);
     if let Some(heads) = heads {
         check_signed_before(&reader, &heads)?;
     }
@@ -162,7 +162,7 @@ impl Replay {
             None => channels_from_bundles(&files, kind, size)?,
         };
         let channels = Arc::new(RwLock::new(channels));
-        Ok(Self { kind, files, integrated: Integrated { edge, channels }, checkpoint: None })
+        Ok(Self { kind, files, integrated: Integrated { edge: Arc::new(edge), channels }, checkpoint: None })
     }
 
     fn append(&mut self, payloads: Vec<Payload>) -> Result<(), OpenError> {
@@ -202,7 +202,8 @@ impl Replay {
 
     fn finish(mut self) -> (Integrated, Option<Checkpoint>) {
         // The entries of the partial bundle are slices of whole segments; keep copies of the entries alone.
-        self.integrated.edge.bundle = self.integrated.edge.bundle.detached();
+        let edge = Arc::make_mut(&mut self.integrated.edge);
+        edge.bundle = edge.bundle.detached();
         (self.integrated, self.checkpoint)
     }
 }

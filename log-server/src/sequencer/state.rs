@@ -27,7 +27,7 @@ pub(super) struct NewEntry {
 #[derive(Debug)]
 pub(super) struct Step {
     /// The edge after it.
-    pub(super) edge: Edge,
+    pub(super) edge: Arc<Edge>,
     /// The tiles and bundles that it makes full.
     pub(super) full: FullParts,
     /// The channels that move, in the order of the log.
@@ -41,28 +41,28 @@ impl Step {
         encoded: &Bytes,
         entries: impl IntoIterator<Item = NewEntry>,
     ) -> Result<Self, RightEdgeError> {
-        let mut step = Self { edge: edge.clone(), full: FullParts::default(), moves: Vec::new() };
+        let (mut edge, mut full, mut moves) = (edge.clone(), FullParts::default(), Vec::new());
         // The piece of `encoded` that goes into the bundle that is being filled.
         let (mut start, mut end, mut count) = (0, 0, 0);
         for entry in entries {
-            let index = step.edge.tiles.size().next_index();
-            let tiles = step.edge.tiles.append(entry.leaf_hash)?;
-            step.full.tiles.extend(tiles.into_iter().map(|(id, tile)| (id, Bytes::from(tile.encode()))));
+            let index = edge.tiles.size().next_index();
+            let tiles = edge.tiles.append(entry.leaf_hash)?;
+            full.tiles.extend(tiles.into_iter().map(|(id, tile)| (id, Bytes::from(tile.encode()))));
             (end, count) = (end + entry.encoded_bytes, count + 1);
-            if step.edge.bundle.entries() + count == BUNDLE_ENTRIES {
+            if edge.bundle.entries() + count == BUNDLE_ENTRIES {
                 let id = BundleId::new(bundle_of(index.get()), TileWidth::FULL);
                 let id = id.expect("invariant: the tree has this bundle");
-                let mut bundle = std::mem::take(&mut step.edge.bundle);
+                let mut bundle = std::mem::take(&mut edge.bundle);
                 bundle.push(encoded.slice(start..end), count);
-                step.full.bundles.push((id, bundle.encoded()));
+                full.bundles.push((id, bundle.encoded()));
                 (start, count) = (end, 0);
             }
-            step.moves.extend(entry.channel.map(|channel| (index, channel)));
+            moves.extend(entry.channel.map(|channel| (index, channel)));
         }
         if count > 0 {
-            step.edge.bundle.push(encoded.slice(start..end), count);
+            edge.bundle.push(encoded.slice(start..end), count);
         }
-        Ok(step)
+        Ok(Self { edge: Arc::new(edge), full, moves })
     }
 
     pub(super) fn head(&self) -> TreeHead {

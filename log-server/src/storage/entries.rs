@@ -4,6 +4,8 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use indelible_proto::entry_bundle::Entry;
 use indelible_proto::wire::{DecodeError, Reader};
 
+/// How many pieces of a partial bundle are put together to one.
+const MERGED_PIECES: usize = 16;
 /// Bytes of the length before each entry.
 const LENGTH_BYTES: usize = 2;
 
@@ -28,10 +30,13 @@ impl EncodedEntry {
     }
 }
 
-/// The entries of a bundle that is being filled: pieces of the batches they came with, shared and not copied.
+/// The entries of a bundle that is being filled: pieces of the batches they came with, shared, and copied once
+/// where there are many of them. So a clone, which every batch makes, has at most 31 pieces.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PartialBundle {
+    /// The first so many have been put together of [`MERGED_PIECES`] each, the others are as they came.
     pieces: Vec<Bytes>,
+    merged: usize,
     entries: u64,
 }
 
@@ -45,6 +50,11 @@ impl PartialBundle {
     pub(crate) fn push(&mut self, piece: Bytes, entries: u64) {
         self.pieces.push(piece);
         self.entries += entries;
+        if self.pieces.len() - self.merged == MERGED_PIECES {
+            let merged = self.pieces.split_off(self.merged).concat();
+            self.pieces.push(Bytes::from(merged));
+            self.merged += 1;
+        }
     }
 
     /// All entries one after the other; without a copy if they came in one piece.
@@ -63,7 +73,7 @@ impl PartialBundle {
     /// A copy that does not keep alive the batches that this has pieces of.
     pub(crate) fn detached(&self) -> Self {
         let pieces = if self.pieces.is_empty() { vec![] } else { vec![Bytes::from(self.pieces.concat())] };
-        Self { pieces, entries: self.entries }
+        Self { pieces, merged: 0, entries: self.entries }
     }
 }
 
@@ -161,6 +171,21 @@ mod tests {
                 [Some(b"one".to_vec()), Some(b"two".to_vec()), Some(b"three".to_vec()), None]
             );
         }
+    }
+
+    #[test]
+    fn a_partial_bundle_of_many_pieces_has_them_all_in_order_and_few_at_once() {
+        let mut bundle = PartialBundle::default();
+        let mut all = Vec::new();
+        for number in 0..=255u8 {
+            bundle.push(encoded(&[&[number]]), 1);
+            all.extend_from_slice(&[0, 1, number]);
+            assert!(bundle.pieces.len() < 2 * MERGED_PIECES);
+            assert_eq!(bundle.encoded(), all);
+            let last = bundle.entry(usize::from(number)).unwrap();
+            assert_eq!(last.unwrap().bytes(), [number]);
+        }
+        assert_eq!(bundle.entries(), 256);
     }
 
     #[test]
