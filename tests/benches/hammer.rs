@@ -15,10 +15,11 @@ use crate::peers::{PeerServer, TesseraInProcess, TesseraPrograms, tessera};
 use crate::report::{Line, Number};
 use crate::stats::{Spread, us};
 
-/// Entries that hammer writes in a round.
-const ENTRIES: (usize, usize) = (60_000, 2_000);
+/// Entries that hammer writes in a round: enough that it does not matter that it looks once a second whether it
+/// is done.
+const ENTRIES: (usize, usize) = (200_000, 2_000);
 /// The same to the peer, which is slower.
-const PEER_ENTRIES: (usize, usize) = (20_000, 1_000);
+const PEER_ENTRIES: (usize, usize) = (60_000, 1_000);
 const WRITERS: (usize, usize) = (2_000, 200);
 const MAX_RUNTIME: Duration = Duration::from_secs(120);
 const MIN_OF_PEER: f64 = 3.0;

@@ -15,6 +15,7 @@
 mod admission;
 mod append;
 mod bare;
+mod batches;
 mod cpu;
 mod growth;
 mod hammer;
@@ -46,7 +47,7 @@ use startup::LargeLog;
 #[derive(Debug, Parser)]
 #[command(name = "cargo bench -p indelible-tests --")]
 struct Args {
-    /// Only these rows: sustained, growth, append, hammer, http, publish, reads, verify, disk, startup, admission
+    /// Only these rows: sustained, growth, append, batches, hammer, http, publish, reads, verify, disk, startup, admission
     rows: Vec<String>,
     /// Small amounts: whether every row runs, not how fast
     #[arg(long)]
@@ -98,9 +99,10 @@ impl Plan {
 }
 
 /// The rows in the order of the table.
-const ROWS: [&str; 11] = [
+const ROWS: [&str; 12] = [
     "sustained",
     "append",
+    "batches",
     "hammer",
     "http",
     "publish",
@@ -112,7 +114,7 @@ const ROWS: [&str; 11] = [
     "admission",
 ];
 /// Those that start the project's programs.
-const PROCESS_ROWS: [&str; 5] = ["hammer", "http", "publish", "startup", "reads"];
+const PROCESS_ROWS: [&str; 6] = ["batches", "hammer", "http", "publish", "startup", "reads"];
 
 fn main() -> Result<()> {
     let args = Args::parse();
@@ -171,6 +173,7 @@ fn measure(row: &str, plan: &Plan, made: &OnceCell<LargeLog>) -> Result<Vec<Line
             Ok(lines)
         }
         "growth" => growth::run(plan, large()?),
+        "batches" => batches::run(plan),
         "hammer" => hammer::run(plan),
         "reads" => reads::run(plan, large()?),
         "append" => append::run(plan),

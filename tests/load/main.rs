@@ -26,6 +26,8 @@ use serde::Serialize;
 ///
 ///   load 127.0.0.1:2025 --rate 4000 --seconds 10
 ///
+///   load 127.0.0.1:2025 --what batch --batch 1024 --connections 4
+///
 ///   load 127.0.0.1:2025 --what read --connections 64 --json
 #[derive(Debug, Parser)]
 #[command(name = "load", verbatim_doc_comment)]
@@ -51,6 +53,9 @@ struct Args {
     /// Length of an entry
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u16).range(16..))]
     bytes: u16,
+    /// Entries in a batch
+    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u16).range(1..=4_096))]
+    batch: u16,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -60,6 +65,8 @@ struct Args {
 enum What {
     /// Raw bytes, one entry a request: POST /add
     Add,
+    /// Raw bytes, many entries a request: POST /add-batch
+    Batch,
     /// Signed records of new channels, one for each connection: POST /submit
     Submit,
     /// Full tiles and bundles, in no order
@@ -107,7 +114,7 @@ impl Report {
         let Outcome { latencies, refused, took } = outcome;
         let ms = |time: Duration| time.as_secs_f64() * 1e3;
         let at = |latencies: &Latencies, percent| ms(latencies.percentile(percent));
-        let entries = 1.0;
+        let entries = if matches!(args.what, What::Batch) { f64::from(args.batch) } else { 1.0 };
         Self {
             answers: outcome.answers(),
             refused: *refused,

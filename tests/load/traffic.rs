@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, Result, ensure};
 use indelible_proto::checkpoint::Checkpoint;
-use indelible_proto::log_api::{ADD_PATH, SUBMIT_PATH};
+use indelible_proto::log_api::{ADD_BATCH_PATH, ADD_PATH, MAX_BATCH_ENTRIES, SUBMIT_PATH, encode_batch};
 use indelible_proto::note::SignedNote;
 use indelible_proto::tile::{BundleId, TileId, TileWidth};
 use indelible_tests::load::{Request, Requests, Target, get, posts};
@@ -19,6 +19,14 @@ pub(crate) fn requests(args: &Args, target: &Target) -> Result<Requests> {
     let entries = Entries::new(usize::from(args.bytes))?;
     match args.what {
         What::Add => Ok(posts(ADD_PATH, move |_| limit.take().then(|| entries.next()))),
+        What::Batch => {
+            let batch = usize::from(args.batch);
+            Ok(posts(ADD_BATCH_PATH, move |_| {
+                let entries: Vec<Vec<u8>> = (0..batch).map(|_| entries.next()).collect();
+                let body = encode_batch(&entries, MAX_BATCH_ENTRIES).ok();
+                body.filter(|_| limit.take())
+            }))
+        }
         What::Submit => submissions(args, limit),
         What::Read => reads(target, limit),
     }
