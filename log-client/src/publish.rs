@@ -22,7 +22,9 @@ use indelible_proto::hash::leaf_hash;
 use indelible_proto::log_api::ApiError;
 use indelible_proto::policy::Policy;
 use indelible_proto::proof::{LogProof, Logged, ProofError};
-use indelible_proto::record::{AdmissionError, RecordError, RecordId, SignedRecord, may_follow};
+use indelible_proto::record::{
+    AdmissionError, Chain, RecordError, RecordId, SignedRecord, Statement, may_follow,
+};
 use indelible_proto::sign::RecordSigner;
 use indelible_proto::size::LeafIndex;
 use indelible_proto::time::UnixSeconds;
@@ -166,12 +168,19 @@ pub async fn prepare(
     outbox: &Outbox,
     terms: &Terms<'_>,
 ) -> Result<Prepared, PublishError> {
-    let kept = outbox.kept(&draft.channel)?;
+    let kept = outbox.kept(&draft.channel, draft.chain)?;
     if let Some(kept) = kept {
         let common = kept.record.statement().predicate.common();
         let fresh = common.expires.is_none_or(|expires| expires > terms.now);
         let id = kept.record.record_id();
-        let finished = terms.remembered.is_some_and(|remembered| common.seq <= remembered.seq);
+        let finished = match common.chain {
+            Chain::Publish => terms.remembered.is_some_and(|remembered| common.seq <= remembered.seq),
+            // Nothing is remembered of that chain. The next record names this one, so the log's word is enough.
+            Chain::Recovery => {
+                let at_log = log.channel_head(&draft.channel).await?.and_then(|head| head.recovery);
+                at_log.and_then(|recovery| recovery.newest) == Some((common.seq, id))
+            }
+        };
         // What may still be under way is never signed a second time, wanted or not.
         let wanted = !finished || !terms.renew;
         if wanted && fresh && draft.is_said_by(&kept.record) {
@@ -187,6 +196,20 @@ pub async fn prepare(
     Ok(Prepared { kept: outbox.keep(record)?, genesis, resumed: false })
 }
 
+/// A record that was signed elsewhere, ready to be sent. It is not kept: whoever signed it has it.
+///
+/// # Errors
+/// [`PublishError::Place`] or [`PublishError::Submit`] if its channel's first record is not known.
+pub async fn adopt(
+    log: &impl SubmitLog,
+    record: SignedRecord,
+    terms: &Terms<'_>,
+) -> Result<Prepared, PublishError> {
+    let genesis = genesis_of(log, &record, terms).await?;
+    let leaf = record.encode();
+    Ok(Prepared { kept: Kept { record, leaf }, genesis, resumed: false })
+}
+
 /// Signs the draft at its place and keeps nothing.
 ///
 /// # Errors
@@ -196,19 +219,33 @@ pub async fn sign(
     draft: &Draft,
     terms: &Terms<'_>,
 ) -> Result<SignedRecord, PublishError> {
+    let statement = statement(log, draft, terms).await?;
+    let signers: Vec<&RecordSigner> = terms.signers.iter().collect();
+    let record = SignedRecord::sign(&statement, &signers)?;
+    if matches!(draft.body, Body::Channel(_)) {
+        may_follow(None, &record).map_err(PublishError::Opening)?;
+    }
+    Ok(record)
+}
+
+/// What the draft says at its place, to be signed by whoever has the keys.
+///
+/// # Errors
+/// [`PublishError::Place`] or [`PublishError::Submit`].
+pub async fn statement(
+    log: &impl SubmitLog,
+    draft: &Draft,
+    terms: &Terms<'_>,
+) -> Result<Statement, PublishError> {
     let at_log = log.channel_head(&draft.channel).await?;
     let opens = matches!(draft.body, Body::Channel(_));
     let place = if opens {
         first_place(terms.remembered, at_log.as_ref())?
     } else {
-        next_place(terms.genesis, terms.remembered, at_log.as_ref(), terms.disagreement)?
+        next_place(terms.genesis, terms.remembered, at_log.as_ref(), terms.disagreement, draft.chain)?
     };
-    let signers: Vec<&RecordSigner> = terms.signers.iter().collect();
-    let record = SignedRecord::sign(&draft.statement(&place, terms.now), &signers)?;
-    if opens {
-        may_follow(None, &record).map_err(PublishError::Opening)?;
-    }
-    Ok(record)
+    let recovery = at_log.and_then(|head| head.recovery?.newest).map(|(_, record)| record);
+    Ok(draft.clone().after_recovery(recovery).statement(&place, terms.now))
 }
 
 /// The record that opened the channel of `record`: what is known, or else what the log says.
@@ -218,7 +255,7 @@ async fn genesis_of(
     terms: &Terms<'_>,
 ) -> Result<RecordId, PublishError> {
     let common = record.statement().predicate.common();
-    if common.seq == 0 {
+    if common.seq == 0 && common.chain == Chain::Publish {
         return Ok(record.record_id());
     }
     if let Some(known) = terms.genesis.or(terms.remembered.map(|remembered| remembered.genesis)) {
@@ -266,7 +303,7 @@ pub async fn send(
         Ok(bytes) => bytes,
         Err(PublishError::Refused(error)) => {
             // It will never be admitted; keeping it would only stand in the way of the corrected one.
-            outbox.forget(&kept.record.statement().predicate.common().channel)?;
+            outbox.forget(&kept.record)?;
             return Err(PublishError::Refused(error));
         }
         Err(error) => return Err(error),
@@ -300,6 +337,9 @@ pub fn conclude(
     }
     state.remember_checkpoint(checkpoint, policy)?;
     let common = published.record.statement().predicate.common();
+    if common.chain == Chain::Recovery {
+        return Ok(());
+    }
     let last = state.last_record(&common.channel)?;
     if last.is_none_or(|last| last.seq <= common.seq) {
         state.remember_record(&LastRecord {

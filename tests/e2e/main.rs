@@ -24,6 +24,7 @@ mod setup;
 mod smoke;
 mod sockets;
 mod vendor;
+mod vendor_life;
 mod verify;
 mod verify_policy;
 mod verify_state;

@@ -14,6 +14,8 @@ mod lookup;
 mod policy;
 mod publication;
 mod publish;
+mod sign;
+mod submit;
 mod verify;
 mod watch;
 mod watch_report;
@@ -46,10 +48,10 @@ struct Cli {
 enum Command {
     Verify(verify::VerifyArgs),
     Guard(guard::GuardArgs),
-    /// Publish a release or a directory of rules
+    /// Publish a release, rules, a withdrawal, a review or a heartbeat
     #[command(subcommand)]
     Publish(publish::PublishCommand),
-    /// Open a channel to publish on
+    /// Open a channel to publish on, change its keys, see where it stands
     #[command(subcommand)]
     Channel(channel::ChannelCommand),
     /// Compute the root of a bundle of rules, and prove and verify single files of it
@@ -58,6 +60,8 @@ enum Command {
     /// Find what is wrong or unwise in a policy, and show what it asks for
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
+    Sign(sign::SignArgs),
+    Submit(submit::SubmitArgs),
     Keygen(keygen::KeygenArgs),
     Inspect(inspect::InspectArgs),
     Lookup(lookup::LookupArgs),
@@ -92,6 +96,8 @@ fn execute(command: Command, console: Console, clock: Clock) -> Result<End, Fail
         Command::Channel(command) => channel::run(command, console),
         Command::Bundle(command) => bundle::run(command, console),
         Command::Policy(command) => policy::run(&command, console),
+        Command::Sign(args) => sign::run(&args, console),
+        Command::Submit(args) => submit::run(args, console),
         Command::Keygen(args) => keygen::run(args, console),
         Command::Inspect(args) => inspect::run(&args, console),
         Command::Lookup(args) => lookup::run(&args, console),

@@ -1,6 +1,6 @@
 //! One publication on the command line: its arguments, its run, its report, and what each failure asks for.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -8,6 +8,7 @@ use indelible_proto::policy::{Policy, VerifiedCheckpoint};
 use indelible_proto::record::{ChannelName, Predicate, RecordId, SignedRecord};
 use indelible_proto::sign::RecordSigner;
 use serde_json::{Value, json};
+use tokio::runtime::Runtime;
 
 use super::console::{Console, Output, chain};
 use super::exit::{Exit, Failure};
@@ -15,13 +16,15 @@ use super::inputs::{
     OpenState, key_failure, now, pinned_channel, read_policy, save_evidence, state_dir, state_failure,
     trusted_channel,
 };
+use crate::durable::{self, Access};
 use crate::http::{HttpClient, Timeouts};
 use crate::keys::read_record_signer;
 use crate::log_submit::HttpLog;
 use crate::publish::{
-    Disagreement, Draft, Outbox, Pace, PlaceError, PublishError, Published, Terms, conclude, prepare, send,
-    sign,
+    Disagreement, Draft, Outbox, Pace, PlaceError, PublishError, Published, Terms, adopt, conclude, prepare,
+    send, statement,
 };
+use crate::state::LastRecord;
 
 /// The log, its policy, and what is remembered of it.
 #[derive(Debug, Args)]
@@ -47,6 +50,17 @@ pub(super) struct LogArgs {
     /// Print the statement that would be signed, and publish nothing
     #[arg(long)]
     dry_run: bool,
+    /// Write the statement that is to be signed to FILE, and publish nothing; sign it elsewhere with `indelible
+    /// sign`, then hand it in with `indelible submit`
+    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
+    prepare: Option<PathBuf>,
+}
+
+impl LogArgs {
+    /// The policy's file.
+    pub(super) fn policy(&self) -> &Path {
+        &self.policy
+    }
 }
 
 /// One publication from its arguments to its report.
@@ -64,16 +78,9 @@ impl Publication {
         let policy = read_policy(&args.policy)?;
         let signers = keys.iter().map(|key| read_record_signer(key)).collect::<Result<_, _>>();
         let signers = signers.map_err(|error| key_failure(&error))?;
-        let in_policy = policy.logs().iter().find_map(|log| log.url.clone());
-        let Some(url) = args.log.clone().or(in_policy) else {
-            let next = "pass --log URL, or use a policy whose log line has one";
-            return Err(Failure::usage("no-log-url", "nothing says where the log is", next));
-        };
-        let wait = Duration::from_secs(args.wait).saturating_add(CONNECT_TIMEOUT);
-        let client = HttpClient::new(Timeouts { connect: CONNECT_TIMEOUT, total: SUBMIT_TIMEOUT.min(wait) });
-        let client = client.map_err(|error| Failure::undecided(error.code(), chain(&error), ""))?;
+        let log = log_at(args.log.as_deref(), &policy, args.wait)?;
         let dir = state_dir(args.state.clone())?;
-        Ok(Self { log: HttpLog::new(&url, client), dir, policy, signers, args })
+        Ok(Self { log, dir, policy, signers, args })
     }
 
     pub(super) fn signers(&self) -> &[RecordSigner] {
@@ -113,28 +120,13 @@ impl Publication {
         genesis: Option<RecordId>,
         console: Console,
     ) -> Result<Option<Published>, Failure> {
-        let remembered = OpenState::open(&self.dir)?.state.last_record(&draft.channel);
-        let remembered = remembered.map_err(|error| state_failure(&error))?;
-        let accept = if self.args.accept_log_head { Disagreement::FollowLog } else { Disagreement::Refuse };
-        let terms = Terms {
-            signers: &self.signers,
-            policy: &self.policy,
-            genesis,
-            remembered: remembered.as_ref(),
-            disagreement: accept,
-            renew: self.args.renew,
-            deadline: Duration::from_secs(self.args.wait),
-            now: now()?,
-        };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime =
-            runtime.map_err(|error| Failure::undecided("runtime", error, "run the command again"))?;
-        if self.args.dry_run {
-            let record = runtime.block_on(sign(&self.log, draft, &terms));
-            let record = record.map_err(|error| self.failure(&error))?;
-            let statement = String::from_utf8_lossy(record.payload()).into_owned();
-            let output = Output::line(statement.as_str()).with("statement", statement.as_str());
-            console.result(Exit::Verified, output);
+        let remembered = self.remembered(&draft.channel)?;
+        let terms = self.terms(genesis, remembered.as_ref())?;
+        let runtime = runtime()?;
+        if self.args.dry_run || self.args.prepare.is_some() {
+            let statement = runtime.block_on(statement(&self.log, draft, &terms));
+            let statement = statement.map_err(|error| self.failure(&error))?.encode();
+            console.result(Exit::Verified, self.show_or_write(&statement)?);
             return Ok(None);
         }
         let outbox = Outbox::open(&self.dir).map_err(|error| state_failure(&error))?;
@@ -146,6 +138,59 @@ impl Publication {
             send(&self.log, &Clock(Instant::now()), prepared, &outbox, &terms).await
         });
         published.map(Some).map_err(|error| self.failure(&error))
+    }
+
+    /// Hands in a record that was signed elsewhere.
+    pub(super) fn submit(&self, record: SignedRecord) -> Result<Published, Failure> {
+        let channel = record.statement().predicate.common().channel.clone();
+        let (_, genesis) = self.channel(None, Some(channel.clone()))?;
+        let remembered = self.remembered(&channel)?;
+        let terms = self.terms(genesis, remembered.as_ref())?;
+        let outbox = Outbox::open(&self.dir).map_err(|error| state_failure(&error))?;
+        let published = runtime()?.block_on(async {
+            let prepared = adopt(&self.log, record, &terms).await?;
+            send(&self.log, &Clock(Instant::now()), prepared, &outbox, &terms).await
+        });
+        published.map_err(|error| self.failure(&error))
+    }
+
+    fn remembered(&self, channel: &ChannelName) -> Result<Option<LastRecord>, Failure> {
+        OpenState::open(&self.dir)?.state.last_record(channel).map_err(|error| state_failure(&error))
+    }
+
+    fn terms<'a>(
+        &'a self,
+        genesis: Option<RecordId>,
+        remembered: Option<&'a LastRecord>,
+    ) -> Result<Terms<'a>, Failure> {
+        let disagreement =
+            if self.args.accept_log_head { Disagreement::FollowLog } else { Disagreement::Refuse };
+        Ok(Terms {
+            signers: &self.signers,
+            policy: &self.policy,
+            genesis,
+            remembered,
+            disagreement,
+            renew: self.args.renew,
+            deadline: Duration::from_secs(self.args.wait),
+            now: now()?,
+        })
+    }
+
+    /// The statement as the result of this run, or the file it was written to.
+    fn show_or_write(&self, statement: &[u8]) -> Result<Output, Failure> {
+        let text = String::from_utf8_lossy(statement).into_owned();
+        let Some(path) = &self.args.prepare else {
+            return Ok(Output::line(text.as_str()).with("statement", text.as_str()));
+        };
+        durable::create_new(path, statement, Access::Public).map_err(|error| {
+            Failure::usage(error.code(), chain(&error), "name a file that is not there yet")
+        })?;
+        let mut output = Output::line(format!("prepared: {}", path.display()))
+            .with("statement", text.as_str())
+            .with("file", path.display().to_string());
+        output.lines.push(format!("  next       sign it: indelible sign {} --key KEY", path.display()));
+        Ok(output)
     }
 
     /// Writes the proofs and remembers the record; returns the state, still held.
@@ -195,6 +240,25 @@ impl Publication {
         let (exit, next) = reaction(error);
         Failure { exit, code: error.code(), message: chain(error), next: next.to_owned() }
     }
+}
+
+/// The log at a URL, or at that of the policy.
+pub(super) fn log_at(url: Option<&str>, policy: &Policy, wait_s: u64) -> Result<HttpLog, Failure> {
+    let in_policy = || policy.logs().iter().find_map(|log| log.url.as_deref());
+    let Some(url) = url.or_else(in_policy) else {
+        let next = "pass --log URL, or use a policy whose log line has one";
+        return Err(Failure::usage("no-log-url", "nothing says where the log is", next));
+    };
+    let wait = Duration::from_secs(wait_s).saturating_add(CONNECT_TIMEOUT);
+    let client = HttpClient::new(Timeouts { connect: CONNECT_TIMEOUT, total: SUBMIT_TIMEOUT.min(wait) });
+    let client = client.map_err(|error| Failure::undecided(error.code(), chain(&error), ""))?;
+    Ok(HttpLog::new(url, client))
+}
+
+/// What runs the requests of one command.
+pub(super) fn runtime() -> Result<Runtime, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| Failure::undecided("runtime", error, "run the command again"))
 }
 
 /// Adds a line for each witness that cosigned, and gives the same for programs.
@@ -248,6 +312,12 @@ fn reaction(error: &PublishError) -> (Exit, &'static str) {
                 "check that the URL is the log's; if it is, the log has lost or hidden a record: keep your proof \
                  files and tell its operator and witnesses",
             ),
+            PlaceError::NoRecovery => {
+                (Exit::Usage, "leave out --recovery, or open a channel with recovery keys")
+            }
+            PlaceError::Frozen => {
+                (Exit::Refused, "name new keys with the recovery keys: indelible channel rotate --recovery")
+            }
             PlaceError::OtherGenesis { .. } => (
                 Exit::Refused,
                 "the log has another channel under this name: check the URL, ask its operator",

@@ -2,7 +2,7 @@
 
 use clap::CommandFactory as _;
 use indelible_proto::record::body::{ChannelBody, Owner, ReleaseBody};
-use indelible_proto::record::{ChannelName, KeySet, SignedRecord, Subject};
+use indelible_proto::record::{Chain, ChannelName, KeySet, SignedRecord, Subject};
 use indelible_proto::sign::{RecordSigner, Signer as _};
 use indelible_proto::size::LeafIndex;
 use std::path::Path;
@@ -79,6 +79,7 @@ impl Desk {
             ReleaseBody { version: "1".into(), purl: None, source: None, provenance: None, sbom: None };
         let release = Draft {
             channel: ChannelName::parse(CHANNEL).unwrap(),
+            chain: Chain::Publish,
             subject: vec![subject],
             body: Body::Release(body),
             lifetime_s: NOW - 1_790_000_001 + 3600,
@@ -144,7 +145,13 @@ fn opening_of(channel: &str, issued: u64) -> SignedRecord {
         max_age_s: 3600,
     };
     let channel = ChannelName::parse(channel).unwrap();
-    let draft = Draft { channel, subject: Vec::new(), body: Body::Channel(body), lifetime_s: 0 };
+    let draft = Draft {
+        channel,
+        chain: Chain::Publish,
+        subject: Vec::new(),
+        body: Body::Channel(body),
+        lifetime_s: 0,
+    };
     sign(&draft, &Place::Genesis, issued, &vendor(7))
 }
 

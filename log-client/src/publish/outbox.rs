@@ -1,9 +1,10 @@
-//! The last record signed for each channel, byte for byte, so that an interrupted publication goes on with
+//! The last record signed for each chain of each channel, byte for byte, so that an interrupted publication goes on with
 //! the same record instead of signing a second one for the same place.
 //!
 //! ```text
 //! <dir>/outbox/lock
-//! <dir>/outbox/<SHA-256 of the channel name, hex>        the signed leaf
+//! <dir>/outbox/<SHA-256 of the channel name, hex>             the signed leaf, of the publish chain
+//! <dir>/outbox/<SHA-256 of the channel name, hex>-recovery    of the recovery chain
 //! ```
 //!
 //! A record is kept here before it is sent, and stays after it was published. Two records of one place
@@ -13,7 +14,7 @@
 use std::path::{Path, PathBuf};
 
 use indelible_proto::hash::sha256;
-use indelible_proto::record::{ChannelName, MAX_RECORD_BYTES, SignedRecord};
+use indelible_proto::record::{Chain, ChannelName, MAX_RECORD_BYTES, SignedRecord};
 
 use crate::durable::{self, DirLock};
 use crate::state::{StateError, make_dir, read};
@@ -47,19 +48,17 @@ impl Outbox {
         Ok(Self { dir, _lock: lock })
     }
 
-    /// The last record signed for `channel`.
+    /// The last record signed for a chain of `channel`.
     ///
     /// # Errors
-    /// [`StateError::Damaged`] if the file is no record of that channel, [`StateError::File`].
-    pub fn kept(&self, channel: &ChannelName) -> Result<Option<Kept>, StateError> {
-        let path = self.path(channel);
+    /// [`StateError::Damaged`] if the file is no record of that chain, [`StateError::File`].
+    pub fn kept(&self, channel: &ChannelName, chain: Chain) -> Result<Option<Kept>, StateError> {
+        let path = self.path(channel, chain);
         let Some(leaf) = read(&path, MAX_RECORD_BYTES)? else {
             return Ok(None);
         };
         match SignedRecord::parse(&leaf) {
-            Ok(record) if record.statement().predicate.common().channel == *channel => {
-                Ok(Some(Kept { record, leaf }))
-            }
+            Ok(record) if is_of(&record, channel, chain) => Ok(Some(Kept { record, leaf })),
             Ok(_) => Err(StateError::Damaged { path, code: "other-channel" }),
             Err(error) => Err(StateError::Damaged { path, code: error.code() }),
         }
@@ -71,16 +70,22 @@ impl Outbox {
     /// [`StateError::File`].
     pub fn keep(&self, record: SignedRecord) -> Result<Kept, StateError> {
         let leaf = record.encode();
-        durable::replace(&self.path(&record.statement().predicate.common().channel), &leaf)?;
+        let common = record.statement().predicate.common();
+        durable::replace(&self.path(&common.channel, common.chain), &leaf)?;
         Ok(Kept { record, leaf })
     }
 
-    /// Forgets the record kept for `channel`: the log has refused it for good.
+    /// Forgets `record`, if it is kept: the log has refused it for good.
     ///
     /// # Errors
-    /// [`StateError::File`].
-    pub fn forget(&self, channel: &ChannelName) -> Result<(), StateError> {
-        let path = self.path(channel);
+    /// As [`Self::kept`].
+    pub fn forget(&self, record: &SignedRecord) -> Result<(), StateError> {
+        let common = record.statement().predicate.common();
+        let kept = self.kept(&common.channel, common.chain)?;
+        if kept.is_none_or(|kept| kept.record != *record) {
+            return Ok(());
+        }
+        let path = self.path(&common.channel, common.chain);
         match std::fs::remove_file(&path) {
             Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
                 Err(durable::DurableError::NotWritten { path, source }.into())
@@ -89,7 +94,16 @@ impl Outbox {
         }
     }
 
-    fn path(&self, channel: &ChannelName) -> PathBuf {
-        self.dir.join(sha256(channel.as_str().as_bytes()).to_hex())
+    fn path(&self, channel: &ChannelName, chain: Chain) -> PathBuf {
+        let name = sha256(channel.as_str().as_bytes()).to_hex();
+        self.dir.join(match chain {
+            Chain::Publish => name,
+            Chain::Recovery => format!("{name}-recovery"),
+        })
     }
+}
+
+fn is_of(record: &SignedRecord, channel: &ChannelName, chain: Chain) -> bool {
+    let common = record.statement().predicate.common();
+    common.channel == *channel && common.chain == chain
 }

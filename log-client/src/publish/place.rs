@@ -1,7 +1,7 @@
 //! Where a channel's next record goes: decided from what is remembered and what the log says.
 
 use indelible_proto::log_api::ChannelHeadAnswer;
-use indelible_proto::record::{Common, RecordId};
+use indelible_proto::record::{Chain, Common, RecordId};
 
 use crate::state::LastRecord;
 
@@ -10,7 +10,12 @@ use crate::state::LastRecord;
 pub enum Place {
     /// The record that opens the channel.
     Genesis,
-    /// A record after another.
+    /// The first record of the recovery chain.
+    First {
+        /// The channel record that named the recovery keys.
+        keys: RecordId,
+    },
+    /// A record after another of its chain.
     After {
         /// Number of the record before.
         seq: u64,
@@ -26,15 +31,16 @@ impl Place {
     pub fn of(common: &Common) -> Option<Self> {
         match (common.seq.checked_sub(1), common.prev, common.keys) {
             (None, None, None) => Some(Self::Genesis),
+            (None, None, Some(keys)) => Some(Self::First { keys }),
             (Some(seq), Some(head), Some(keys)) => Some(Self::After { seq, head, keys }),
             _ => None,
         }
     }
 
-    /// The record's number in the channel.
+    /// The record's number in its chain.
     pub fn seq(&self) -> u64 {
         match self {
-            Self::Genesis => 0,
+            Self::Genesis | Self::First { .. } => 0,
             Self::After { seq, .. } => seq.saturating_add(1),
         }
     }
@@ -42,7 +48,7 @@ impl Place {
     /// The record before.
     pub fn prev(&self) -> Option<RecordId> {
         match self {
-            Self::Genesis => None,
+            Self::Genesis | Self::First { .. } => None,
             Self::After { head, .. } => Some(*head),
         }
     }
@@ -51,7 +57,7 @@ impl Place {
     pub fn keys(&self) -> Option<RecordId> {
         match self {
             Self::Genesis => None,
-            Self::After { keys, .. } => Some(*keys),
+            Self::First { keys } | Self::After { keys, .. } => Some(*keys),
         }
     }
 }
@@ -103,6 +109,12 @@ pub enum PlaceError {
         /// What the log says.
         at_log: Box<ChannelHeadAnswer>,
     },
+    /// The channel has no recovery keys, so there is no recovery chain.
+    #[error("the channel names no recovery keys")]
+    NoRecovery,
+    /// Nothing follows on the publish chain until the recovery keys name new ones.
+    #[error("the channel is frozen: the recovery keys have to name new keys first")]
+    Frozen,
     /// The channel at the log was opened by another record than the remembered or pinned one.
     #[error("the log says the channel was opened by record {at_log}, known is record {known}")]
     OtherGenesis {
@@ -123,6 +135,8 @@ impl PlaceError {
             Self::Contradiction { .. } => "channel-head-contradiction",
             Self::Behind { .. } => "channel-head-behind",
             Self::OtherGenesis { .. } => "channel-other-genesis",
+            Self::NoRecovery => "channel-without-recovery",
+            Self::Frozen => "channel-frozen",
         }
     }
 }
@@ -142,7 +156,7 @@ pub fn first_place(
     }
 }
 
-/// The place of a channel's next record. `genesis` is the record that is known from elsewhere to have
+/// The place of the next record of one of a channel's chains. `genesis` is the record that is known from elsewhere to have
 /// opened it.
 ///
 /// # Errors
@@ -152,6 +166,7 @@ pub fn next_place(
     remembered: Option<&LastRecord>,
     at_log: Option<&ChannelHeadAnswer>,
     disagreement: Disagreement,
+    chain: Chain,
 ) -> Result<Place, PlaceError> {
     let Some(at_log) = at_log else {
         return Err(match remembered {
@@ -163,6 +178,18 @@ pub fn next_place(
         if known != at_log.genesis {
             return Err(PlaceError::OtherGenesis { known, at_log: at_log.genesis });
         }
+    }
+    if chain == Chain::Recovery {
+        // What others made of the publish chain meanwhile stands in nobody's way here.
+        let recovery = at_log.recovery.as_ref().ok_or(PlaceError::NoRecovery)?;
+        let keys = recovery.keys;
+        return Ok(match recovery.newest {
+            Some((seq, head)) => Place::After { seq, head, keys },
+            None => Place::First { keys },
+        });
+    }
+    if at_log.frozen {
+        return Err(PlaceError::Frozen);
     }
     if let Some(remembered) = remembered {
         compare(remembered, at_log, disagreement)?;

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use indelible_proto::hash::sha256;
 use indelible_proto::log_api::ChannelHeadAnswer;
 use indelible_proto::record::body::{ChannelBody, Owner, ReleaseBody};
-use indelible_proto::record::{ChannelName, ChannelState, KeySet, Subject};
+use indelible_proto::record::{Chain, ChannelName, ChannelState, KeySet, Subject};
 use indelible_proto::sign::Signer as _;
 
 use super::*;
@@ -221,7 +221,13 @@ fn opening() -> Draft {
         cooldown_s: 0,
         max_age_s: 3600,
     };
-    Draft { channel: channel(), subject: Vec::new(), body: Body::Channel(body), lifetime_s: 0 }
+    Draft {
+        channel: channel(),
+        chain: Chain::Publish,
+        subject: Vec::new(),
+        body: Body::Channel(body),
+        lifetime_s: 0,
+    }
 }
 
 fn release(version: &str) -> Draft {
@@ -230,6 +236,7 @@ fn release(version: &str) -> Draft {
         ReleaseBody { version: version.into(), purl: None, source: None, provenance: None, sbom: None };
     Draft {
         channel: channel(),
+        chain: Chain::Publish,
         subject: vec![subject("b"), subject("a")],
         body: Body::Release(body),
         lifetime_s: 3600,

@@ -5,8 +5,7 @@ use indelible_proto::note::SignedNote;
 use indelible_proto::policy::Policy;
 use indelible_proto::proof::{LogProof, ProofError};
 use indelible_proto::record::{
-    AdmissionError, ChannelName, ChannelState, KeySet, Predicate, RecordError, RecordId, SignedRecord,
-    may_follow,
+    AdmissionError, ChannelName, ChannelState, KeySet, RecordError, RecordId, SignedRecord, may_follow,
 };
 
 /// A channel whose first record is known, with the keys that record names.
@@ -15,7 +14,6 @@ pub struct TrustedChannel {
     state: ChannelState,
     signers: KeySet,
     note: SignedNote,
-    max_age_s: u64,
 }
 
 /// Why a proof does not show the first record of a channel.
@@ -56,10 +54,7 @@ impl TrustedChannel {
         let record = SignedRecord::parse(leaf).map_err(TrustError::Record)?;
         let state = may_follow(None, &record).map_err(TrustError::NotFirst)?;
         let signers = state.signers().cloned().ok_or(TrustError::NotFirst(AdmissionError::Frozen))?;
-        let Predicate::Channel(_, body) = &record.statement().predicate else {
-            return Err(TrustError::NotFirst(AdmissionError::ChannelUnknown { seq: 0 }));
-        };
-        Ok(Self { state, signers, note: proof.note().clone(), max_age_s: body.max_age_s })
+        Ok(Self { state, signers, note: proof.note().clone() })
     }
 
     /// The channel's name.
@@ -84,7 +79,7 @@ impl TrustedChannel {
 
     /// The oldest checkpoint that the channel's readers should accept, in seconds.
     pub fn max_age_s(&self) -> u64 {
-        self.max_age_s
+        self.state.max_age_s()
     }
 
     /// The checkpoint the first record was proved in.

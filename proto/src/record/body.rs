@@ -392,11 +392,17 @@ macro_rules! words {
                 }
             }
 
-            fn read(field: &Field) -> Result<Self, StatementError> {
-                match field.str()? {
-                    $($word => Ok(Self::$variant),)*
-                    _ => Err(field.error(FieldError::Form { expected: $expected })),
+            /// What this word means.
+            pub fn parse(word: &str) -> Option<Self> {
+                match word {
+                    $($word => Some(Self::$variant),)*
+                    _ => None,
                 }
+            }
+
+            fn read(field: &Field) -> Result<Self, StatementError> {
+                let word = Self::parse(field.str()?);
+                word.ok_or_else(|| field.error(FieldError::Form { expected: $expected }))
             }
         }
     };

@@ -203,9 +203,16 @@ impl SignedRecord {
     }
 
     fn assemble(payload: Vec<u8>, signatures: Vec<NoteSignature>) -> Result<Self, RecordError> {
-        let statement = Statement::from_value(json::parse(&payload)?)?;
+        let statement = Statement::parse(&payload)?;
         let id = RecordId(sha256(&signed_message(&payload)));
         Ok(Self { statement, payload, signatures, id })
+    }
+}
+
+impl Statement {
+    /// Reads a statement in its canonical form, the one that is signed.
+    pub fn parse(payload: &[u8]) -> Result<Self, RecordError> {
+        Ok(Self::from_value(json::parse(payload)?)?)
     }
 }
 

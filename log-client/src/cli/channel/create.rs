@@ -2,22 +2,18 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::Args;
 use indelible_proto::record::body::{ChannelBody, MAX_PERIOD_S, Owner};
-use indelible_proto::record::{ChannelName, KeySet};
+use indelible_proto::record::{Chain, ChannelName};
 use indelible_proto::sign::Signer as _;
 
-use super::console::{Console, chain};
-use super::exit::{Exit, Failure};
-use super::inputs::pin;
-use super::publication::{LogArgs, Publication};
+use super::super::console::Console;
+use super::super::exit::{Exit, Failure};
+use super::super::inputs::pin;
+use super::super::publication::{LogArgs, Publication};
+use super::{default_proof_path, key_set, recovery_set};
 use crate::publish::{Body, Draft};
 use crate::verify::TrustedChannel;
-
-#[derive(Debug, Subcommand)]
-pub(super) enum ChannelCommand {
-    Create(CreateArgs),
-}
 
 /// Open a channel: sign and publish the record that names its keys
 ///
@@ -27,7 +23,7 @@ pub(super) enum ChannelCommand {
 #[command(after_help = "Example:
   indelible channel create vendor.example/agent --key publish.key \\
       --owner 'Vendor Example AG' --policy policy.txt")]
-pub(super) struct CreateArgs {
+pub(in crate::cli) struct CreateArgs {
     /// Name of the channel: a domain you own, then words, like vendor.example/rules/sigma
     #[arg(value_parser = ChannelName::parse)]
     channel: ChannelName,
@@ -46,6 +42,12 @@ pub(super) struct CreateArgs {
     /// How many of the keys have to sign a record
     #[arg(long, value_name = "K", default_value_t = 1)]
     threshold: u8,
+    /// Verifier key of a recovery key, kept apart from all others; may be given more than once
+    #[arg(long = "recovery-key", value_name = "VKEY")]
+    recovery_keys: Vec<String>,
+    /// How many of the recovery keys have to sign
+    #[arg(long, value_name = "K", default_value_t = 1, requires = "recovery_keys")]
+    recovery_threshold: u8,
     /// Seconds that a change of keys waits before clients follow it
     #[arg(long, value_name = "SECS", default_value_t = 3 * 86_400, value_parser = clap::value_parser!(u64).range(..=MAX_PERIOD_S))]
     cooldown: u64,
@@ -59,24 +61,27 @@ pub(super) struct CreateArgs {
     log: LogArgs,
 }
 
-pub(super) fn run(command: ChannelCommand, console: Console) -> Result<Exit, Failure> {
-    let ChannelCommand::Create(args) = command;
+pub(super) fn run(args: CreateArgs, console: Console) -> Result<Exit, Failure> {
     let publication = Publication::open(args.log, &args.keys)?;
     let keys = publication.signers().iter().map(|signer| signer.verifier().clone()).collect();
-    let signers = KeySet::new(keys, args.threshold)
-        .map_err(|error| Failure::usage(error.code(), chain(&error), "correct --key and --threshold"))?;
+    let signers = key_set(keys, args.threshold)?;
     let domain = args.channel.owner_domain();
     let body = ChannelBody {
         owner: Owner { name: args.owner, uri: args.owner_uri.unwrap_or_else(|| format!("https://{domain}")) },
         product: args.product.unwrap_or_else(|| format!("pkg:generic/{}", args.channel)),
         signers: Some(signers),
-        recovery: None,
+        recovery: recovery_set(&args.recovery_keys, args.recovery_threshold)?,
         cooldown_s: args.cooldown,
         max_age_s: args.max_age,
     };
     let out = args.out.unwrap_or_else(|| default_proof_path(&args.channel));
-    let draft =
-        Draft { channel: args.channel, subject: Vec::new(), body: Body::Channel(body), lifetime_s: 0 };
+    let draft = Draft {
+        channel: args.channel,
+        chain: Chain::Publish,
+        subject: Vec::new(),
+        body: Body::Channel(body),
+        lifetime_s: 0,
+    };
     let Some(published) = publication.publish(&draft, None, console)? else {
         return Ok(Exit::Verified);
     };
@@ -90,8 +95,4 @@ pub(super) fn run(command: ChannelCommand, console: Console) -> Result<Exit, Fai
     output.lines.push(format!("  indelible verify FILE --channel {} --policy POLICY", out.display()));
     console.result(Exit::Verified, output);
     Ok(Exit::Verified)
-}
-
-fn default_proof_path(channel: &ChannelName) -> PathBuf {
-    PathBuf::from(format!("{}.channel.tlog-proof", channel.as_str().replace('/', "_")))
 }

@@ -1,0 +1,85 @@
+//! `indelible publish release`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use indelible_proto::record::body::{MAX_PERIOD_S, ReleaseBody, Source};
+use indelible_proto::record::{MAX_SUBJECTS, Subject};
+
+use super::super::console::Console;
+use super::super::exit::{Exit, Failure};
+use super::super::inputs::files_failure;
+use super::super::publication::LogArgs;
+use super::{RecordArgs, Said, hash, publish};
+use crate::files::{artifact_name, proof_path};
+use crate::publish::Body;
+
+/// Publish a software release
+///
+/// Hashes the files, signs one record about all of them, hands it to the log, verifies the proof that comes
+/// back, and writes it beside each file as FILE.tlog-proof. Interrupted or out of time, run it again: it
+/// goes on with the same record.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  indelible publish release agent-1.2.tar.gz --channel-name vendor.example/agent \\
+      --version 1.2 --key publish.key --policy policy.txt")]
+pub(in crate::cli) struct ReleaseArgs {
+    /// Files of the release
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Package URL of what is released
+    #[arg(long, value_name = "PURL")]
+    purl: Option<String>,
+    /// Where the source is
+    #[arg(long, value_name = "URI", requires = "source_commit")]
+    source_uri: Option<String>,
+    /// Git commit the release was built from
+    #[arg(long, value_name = "COMMIT", requires = "source_uri")]
+    source_commit: Option<String>,
+    /// Bill of materials; its hash goes into the record
+    #[arg(long, value_name = "FILE")]
+    sbom: Option<PathBuf>,
+    /// Build provenance; its hash goes into the record
+    #[arg(long, value_name = "FILE")]
+    provenance: Option<PathBuf>,
+    /// Seconds for which the record is fresh
+    #[arg(long, value_name = "SECS", default_value_t = 30 * 86_400, value_parser = clap::value_parser!(u64).range(1..=MAX_PERIOD_S))]
+    expires_in: u64,
+    /// Version that is published
+    #[arg(long, value_name = "V")]
+    version: String,
+    #[command(flatten)]
+    record: RecordArgs,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+pub(super) fn run(args: ReleaseArgs, console: Console) -> Result<Exit, Failure> {
+    if args.files.len() > MAX_SUBJECTS {
+        let message = format!("{} files, one record names at most {MAX_SUBJECTS}", args.files.len());
+        return Err(Failure::usage("too-many-files", message, "publish a directory, or several releases"));
+    }
+    let mut subject = Vec::new();
+    let mut proofs = Vec::new();
+    for file in &args.files {
+        let name = artifact_name(file).map_err(|error| files_failure(&error))?;
+        subject.push(Subject { name, sha256: Some(hash(file, console)?), dir_hash1: None });
+        proofs.push(proof_path(file).map_err(|error| files_failure(&error))?);
+    }
+    let digest = |file: Option<PathBuf>| file.map(|file| hash(&file, console)).transpose();
+    let source = args.source_uri.zip(args.source_commit);
+    let body = ReleaseBody {
+        version: args.version,
+        purl: args.purl,
+        source: source.map(|(uri, git_commit)| Source { uri, git_commit }),
+        provenance: digest(args.provenance)?,
+        sbom: digest(args.sbom)?,
+    };
+    publish(
+        args.log,
+        args.record,
+        Said { subject, body: Body::Release(body), lifetime_s: args.expires_in },
+        &proofs,
+        console,
+    )
+}

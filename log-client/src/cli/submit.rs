@@ -1,0 +1,132 @@
+//! `indelible submit`.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use indelible_proto::record::{Chain, MAX_RECORD_BYTES, SignedRecord};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::console::{Console, Output, chain};
+use super::exit::{Exit, Failure};
+use super::inputs::read_input;
+use super::publication::{LogArgs, Publication};
+
+/// Most records of one run: each is kept in memory.
+const MAX_RECORDS: usize = 100_000;
+
+/// Hand signed records in, and get their proofs
+///
+/// For records that were signed elsewhere, one or a whole directory of them. They are sent in the order of their
+/// channels, each proof is verified and written beside its record. Interrupted, run it again: what is in the log
+/// already is answered with its proof.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  indelible submit agent.leaf --proof agent-1.2.tar.gz.tlog-proof --policy policy.txt
+  indelible submit records/ --policy policy.txt")]
+pub(super) struct SubmitArgs {
+    /// Files with a signed record each, or directories of files that end in .leaf
+    #[arg(required = true, value_name = "LEAF|DIR")]
+    records: Vec<PathBuf>,
+    /// File for the proof, if there is one record [default: LEAF.tlog-proof]
+    #[arg(long, value_name = "FILE")]
+    proof: Option<PathBuf>,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+struct Leaf {
+    path: PathBuf,
+    record: SignedRecord,
+}
+
+pub(super) fn run(args: SubmitArgs, console: Console) -> Result<Exit, Failure> {
+    let mut leaves = Vec::new();
+    for path in paths(&args.records)? {
+        leaves.push(Leaf { record: read(&path)?, path });
+    }
+    if leaves.is_empty() {
+        return Err(Failure::usage(
+            "no-records",
+            "there is no record to hand in",
+            "name files that end in .leaf",
+        ));
+    }
+    if args.proof.is_some() && leaves.len() > 1 {
+        let message = format!("--proof names one file, there are {} records", leaves.len());
+        return Err(Failure::usage("too-many-records", message, "leave --proof out"));
+    }
+    leaves.sort_by(|left, right| place(&left.record).cmp(&place(&right.record)));
+    let publication = Publication::open(args.log, &[])?;
+    let bar = bar(console, leaves.len());
+    for leaf in &leaves {
+        let published = publication.submit(leaf.record.clone())?;
+        let proof = args.proof.clone().unwrap_or_else(|| beside(&leaf.path));
+        let proofs = std::slice::from_ref(&proof);
+        publication.conclude(&published, proofs)?;
+        bar.suspend(|| console.report(publication.report(&published, proofs)));
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    if leaves.len() > 1 {
+        let line = format!("published: {} records", leaves.len());
+        console.result(Exit::Verified, Output::line(line).with("records", leaves.len()));
+    }
+    Ok(Exit::Verified)
+}
+
+/// The order in which records can be taken: each after the one it follows.
+fn place(record: &SignedRecord) -> (&str, bool, u64) {
+    let common = record.statement().predicate.common();
+    (common.channel.as_str(), common.chain == Chain::Recovery, common.seq)
+}
+
+fn paths(named: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    let mut paths = Vec::new();
+    for path in named {
+        if !path.is_dir() {
+            paths.push(path.clone());
+            continue;
+        }
+        let unreadable = |error: std::io::Error| {
+            let message = format!("{} cannot be read: {error}", path.display());
+            Failure::undecided("directory-unreadable", message, "make the directory readable")
+        };
+        for entry in std::fs::read_dir(path).map_err(unreadable)? {
+            let path = entry.map_err(unreadable)?.path();
+            if path.extension().is_some_and(|ending| ending == "leaf") {
+                paths.push(path);
+            }
+        }
+    }
+    if paths.len() > MAX_RECORDS {
+        let message = format!("{} records, at most {MAX_RECORDS} can be handed in at once", paths.len());
+        return Err(Failure::usage("too-many-records", message, "hand them in in several runs"));
+    }
+    Ok(paths)
+}
+
+fn read(path: &Path) -> Result<SignedRecord, Failure> {
+    const NEXT: &str = "name a file that indelible sign wrote";
+    let bytes = read_input(path, MAX_RECORD_BYTES, "a record", NEXT)?;
+    SignedRecord::parse(&bytes).map_err(|error| {
+        Failure::usage(error.code(), format!("{} is not a record: {}", path.display(), chain(&error)), NEXT)
+    })
+}
+
+fn beside(leaf: &Path) -> PathBuf {
+    let mut name = leaf.as_os_str().to_owned();
+    name.push(".tlog-proof");
+    name.into()
+}
+
+/// A bar where there is something to wait for and somebody who watches.
+fn bar(console: Console, records: usize) -> ProgressBar {
+    if console.is_json() || records < 2 {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(records as u64);
+    match ProgressStyle::with_template("{wide_bar} {pos}/{len} records {eta}") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
