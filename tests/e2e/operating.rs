@@ -26,7 +26,7 @@ fn the_operators_page_runs_as_written() {
     shell.env("RUST_LOG", "warn");
     let finished = Finished::run(&mut shell).expect(0);
     for said in
-        ["damage found, exit code 1", "refused to sign, exit code 3", "entry-differs", "the page ends"]
+        ["damage found, exit code 1", "refused to sign, exit code 3", "tile/entries/000", "the page ends"]
     {
         assert!(finished.stdout.contains(said), "nothing says {said:?}: {finished}");
     }
