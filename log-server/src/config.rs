@@ -22,6 +22,7 @@ use serde::{Deserialize, Deserializer};
 use crate::http::clients::{self, Rates};
 use crate::kind::LogKind;
 use crate::sequencer::{CoreSettings, System};
+use crate::space::StorageConfig;
 pub use refuse::{MAX_CHECKPOINT_URLS, RefuseConfig};
 
 /// Name of the settings file in a log's directory.
@@ -123,6 +124,9 @@ pub struct Config {
     /// How cosignatures are collected.
     #[serde(default)]
     pub cosign: CosignConfig,
+    /// How much room must be left.
+    #[serde(default)]
+    pub storage: StorageConfig,
     /// What is compared before the log signs.
     #[serde(default)]
     pub refuse: RefuseConfig,
@@ -217,6 +221,7 @@ impl Config {
             submit: SubmitConfig::default(),
             http: HttpConfig::default(),
             cosign: CosignConfig::default(),
+            storage: StorageConfig::default(),
             refuse: RefuseConfig::default(),
         }
     }
@@ -283,6 +288,12 @@ write_timeout_s = {write_timeout_s}
 # How long running requests may go on after the server was told to stop.
 drain_s = {drain_s}
 
+[storage]
+# MiB free on the file system of the data below which the log warns, in its own log and on /healthz.
+warn_free_mib = {warn_free_mib}
+# MiB below which submissions are answered 503 until there is room again. Reads go on. A start needs about 40.
+min_free_mib = {min_free_mib}
+
 [cosign]
 # How long one checkpoint is offered to the witnesses while its quorum is missing, before a newer one is.
 deadline_s = {deadline_s}
@@ -328,6 +339,8 @@ interval_s = {refuse_interval_s}
             body_timeout_s = self.http.body_timeout_s,
             write_timeout_s = self.http.write_timeout_s,
             drain_s = self.http.drain_s,
+            warn_free_mib = self.storage.warn_free_mib,
+            min_free_mib = self.storage.min_free_mib,
             deadline_s = self.cosign.deadline_s,
             request_timeout_s = self.cosign.request_timeout_s,
             refresh_interval_s = self.cosign.refresh_interval_s,

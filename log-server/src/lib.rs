@@ -9,6 +9,7 @@
 //! | [`storage`], [`tree_reader`] | full tiles and bundles on disk, and reading the tree |
 //! | [`index`] | rebuildable look-ups |
 //! | [`cosign`], [`publish`] | collects cosignatures, and publishes what a quorum has cosigned |
+//! | [`space`] | refuses entries before the disk is full |
 //! | [`history`], [`sources`] | refuses to go on from data that lacks what was signed, wherever that is found |
 //! | [`overrule`] | what else keeps a log from signing, and how an operator overrules it |
 //! | [`http`] | the public interface |
@@ -38,6 +39,7 @@ pub mod publish;
 pub mod run;
 pub mod sequencer;
 pub mod sources;
+pub mod space;
 pub mod storage;
 #[cfg(test)]
 mod testing;

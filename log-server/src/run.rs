@@ -35,6 +35,7 @@ use crate::overrule::{Doubt, DoubtError, Situation, attested_time, clock_doubt, 
 use crate::publish::{PublishError, Publisher};
 use crate::sequencer::{OpenError, Sequencer};
 use crate::sources::{Silent, Sources};
+use crate::space::Space;
 
 /// Largest key file read, in bytes: a key's text with the longest name has under 600.
 const KEY_MAX_BYTES: usize = 4096;
@@ -296,6 +297,7 @@ impl Running {
             policy,
             sequencer: sequencer.handle(),
             published: publisher.subscribe(),
+            space: Space::of(&dir.join(DATA_DIR), &files.config.storage),
             clients: Clients::new(
                 files.config.submit.rates(),
                 (MAX_BATCH_ENTRIES, MAX_BATCH_BYTES),

@@ -34,15 +34,22 @@ impl FileSystem {
     }
 }
 
-/// What a machine or user lacks to mount file systems and cut their power.
-pub(crate) fn lacks() -> Option<String> {
+/// What a machine or user lacks to mount file systems.
+pub(crate) fn lacks_mounting() -> Option<String> {
     if !rustix::process::geteuid().is_root() {
         return Some("mounting a file system takes root".to_owned());
     }
-    ["mkfs.ext4", "mkfs.xfs", "xfs_io", "mount", "umount"]
-        .iter()
-        .find(|program| !is_installed(program))
-        .map(|program| format!("{program} is not installed (Debian: e2fsprogs, xfsprogs, mount)"))
+    lacks_program(&["mount", "umount"])
+}
+
+/// What it lacks to make them and cut their power, too.
+pub(crate) fn lacks_power_cuts() -> Option<String> {
+    lacks_mounting().or_else(|| lacks_program(&["mkfs.ext4", "mkfs.xfs", "xfs_io"]))
+}
+
+fn lacks_program(programs: &[&str]) -> Option<String> {
+    let missing = programs.iter().find(|program| !is_installed(program));
+    missing.map(|program| format!("{program} is not installed (Debian: e2fsprogs, xfsprogs, mount)"))
 }
 
 /// Whether a program is there.
@@ -71,6 +78,12 @@ impl Mounted {
         Self::mount(&["-o", "loop"], image, at)
     }
 
+    /// Mounts a file system in memory that has room for `bytes`.
+    pub(crate) fn memory(bytes: u64, at: &Path) -> Result<Self> {
+        let size = format!("size={bytes}");
+        Self::mount(&["-t", "tmpfs", "-o", &size], Path::new("tmpfs"), at)
+    }
+
     fn mount(options: &[&str], what: &Path, at: &Path) -> Result<Self> {
         std::fs::create_dir_all(at)?;
         run(Command::new("mount").args(options).arg(what).arg(at))?;
@@ -96,6 +109,11 @@ impl Mounted {
         let probe = std::fs::File::create(self.at.join("probe")).and_then(|probe| probe.sync_all());
         ensure!(probe.is_err(), "the power is not cut: a file was still synced");
         Ok(())
+    }
+
+    /// Gives a file system in memory another size.
+    pub(crate) fn resize(&self, bytes: u64) -> Result<()> {
+        run(Command::new("mount").args(["-o", &format!("remount,size={bytes}")]).arg(&self.at))
     }
 
     /// Unmounts it.

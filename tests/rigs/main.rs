@@ -9,6 +9,7 @@
 //! both and runs them.
 
 mod bit_flips;
+mod disk_full;
 mod image;
 mod kill;
 mod ledger;
@@ -37,6 +38,7 @@ const ROWS: &[&dyn Row] = &[
     &power_cuts::PowerCuts,
     &syscalls::Syscalls,
     &kill::Kill,
+    &disk_full::DiskFull,
     &receipts::Receipts,
     &bit_flips::BitFlips,
     &overload::Overload,

@@ -46,7 +46,7 @@ impl Row for PowerCuts {
     }
 
     fn lacks(&self) -> Option<String> {
-        image::lacks()
+        image::lacks_power_cuts()
     }
 
     fn run(&self, trials: Trials) -> Result<Outcome> {

@@ -22,6 +22,8 @@ use crate::tree_reader::ReadError;
 
 /// What clients are told to wait when the log can't say better, in seconds.
 const RETRY_AFTER_S: u64 = 1;
+/// What clients are told to wait while there is too little room, in seconds: someone has to make it.
+const DISK_RETRY_AFTER_S: u64 = 60;
 /// What clients are told to wait while witnesses are behind, in seconds.
 const BACKLOG_RETRY_AFTER_S: u64 = 10;
 /// What clients are told to wait while the index is made again, in seconds.
@@ -95,6 +97,13 @@ pub enum Problem {
         unpublished: u64,
         /// How many may be.
         max: u64,
+    },
+    /// The disk is nearly full.
+    DiskSpace {
+        /// MiB that are free.
+        free_mib: u64,
+        /// MiB that must be.
+        min_mib: u64,
     },
     /// The server is about to end.
     Stopping,
@@ -228,6 +237,11 @@ impl Problem {
                 "unpublished-backlog",
                 format!("{unpublished} entries wait for witnesses, at most {max} may"),
                 BACKLOG_RETRY_AFTER_S,
+            ),
+            Self::DiskSpace { free_mib, min_mib } => later(
+                "disk-space",
+                format!("{free_mib} MiB of disk are free, no entries are taken below {min_mib} MiB"),
+                DISK_RETRY_AFTER_S,
             ),
             Self::Stopping => later("stopping", "the log is being stopped".into(), RETRY_AFTER_S),
             Self::OutcomeUnknown => later(

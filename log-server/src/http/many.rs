@@ -94,7 +94,7 @@ impl Log {
         let client = self.client(&request);
         let body = request.into_body();
         let announced = body::announced(&body).min(MAX_BATCH_BYTES);
-        let refused = self.check_backlog().and_then(|()| {
+        let refused = self.check_intake().and_then(|()| {
             self.sequencer.check_room(1, announced).map_err(not_taken)?;
             self.clients.take(client, 1, announced)
         });

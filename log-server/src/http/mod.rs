@@ -49,6 +49,7 @@ use crate::config::SubmitConfig;
 use crate::kind::LogKind;
 use crate::publish::Published;
 use crate::sequencer::SequencerHandle;
+use crate::space::Space;
 use body::Bodies;
 use clients::Clients;
 use error::Problem;
@@ -70,6 +71,8 @@ pub struct Log {
     pub published: watch::Receiver<Arc<Published>>,
     /// Limits of submissions.
     pub submit: SubmitConfig,
+    /// Room for what is submitted.
+    pub space: Space,
     /// What each client may submit.
     pub clients: Clients,
     /// Bodies of requests on their way in.

@@ -10,17 +10,26 @@ use indelible_proto::log_api::TEXT_MEDIA_TYPE;
 use super::error::Problem;
 use super::{Log, NEVER_CACHED, respond};
 use crate::kind::LogKind;
+use crate::space::Room;
 
 /// The page loads nothing, runs nothing and is framed by nobody.
 const CONTENT_SECURITY_POLICY: HeaderValue =
     HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'");
 
-/// 200 while submissions are taken.
+/// 200 while submissions are taken; the text warns of a disk that is filling up.
 pub(super) async fn health(State(log): State<Arc<Log>>) -> Response {
     if log.sequencer.is_stopped() {
         return Problem::Stopping.into_response();
     }
-    respond(StatusCode::OK, TEXT_MEDIA_TYPE, NEVER_CACHED, "ok\n")
+    match log.space.room() {
+        Room::Enough => respond(StatusCode::OK, TEXT_MEDIA_TYPE, NEVER_CACHED, "ok\n"),
+        Room::Low { free_mib, warn_mib } => {
+            let low =
+                format!("ok, but disk-space is low: {free_mib} MiB free, warning below {warn_mib} MiB\n");
+            respond(StatusCode::OK, TEXT_MEDIA_TYPE, NEVER_CACHED, low)
+        }
+        Room::TooLittle { free_mib, min_mib } => Problem::DiskSpace { free_mib, min_mib }.into_response(),
+    }
 }
 
 /// What this is and how to use it.

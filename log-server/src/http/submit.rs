@@ -38,6 +38,7 @@ use crate::blocking::blocking;
 use crate::kind::LogKind;
 use crate::publish::{Published, Standing};
 use crate::sequencer::{Outcome, Submission, SubmitError};
+use crate::space::Room;
 
 /// How long a submission may take to be sequenced before its submitter is told to ask again. A healthy disk
 /// needs milliseconds; a full queue on a slow one, seconds.
@@ -79,7 +80,7 @@ pub(super) struct Place {
 }
 
 async fn sequence(log: &Log, submission: Submission) -> Result<Place, Problem> {
-    log.check_backlog()?;
+    log.check_intake()?;
     let outcome = log.sequencer.submit(submission).map_err(not_taken)?;
     match timeout(SEQUENCING_WAIT, outcome).await {
         Ok(Ok(outcome)) => place(outcome),
@@ -121,8 +122,11 @@ impl Log {
         Ok(bytes)
     }
 
-    /// Refuses more entries while too many wait for witnesses.
-    pub(super) fn check_backlog(&self) -> Result<(), Problem> {
+    /// Refuses more entries while there is too little room, or too many wait for witnesses.
+    pub(super) fn check_intake(&self) -> Result<(), Problem> {
+        if let Room::TooLittle { free_mib, min_mib } = self.space.room() {
+            return Err(Problem::DiskSpace { free_mib, min_mib });
+        }
         let signed = self.sequencer.tree().signed_size().get();
         let published = self.published.borrow().head().size.get();
         let (unpublished, max) =

@@ -55,6 +55,7 @@ fn table() -> Vec<(Problem, u16, &'static str)> {
         (Problem::Crowded, 503, "bodies-full"),
         (Problem::QueueFull { retry_after_s: 1 }, 503, "queue-full"),
         (Problem::Backlog { unpublished: 5, max: 5 }, 503, "unpublished-backlog"),
+        (Problem::DiskSpace { free_mib: 9, min_mib: 10 }, 503, "disk-space"),
         (Problem::Stopping, 503, "stopping"),
         (Problem::OutcomeUnknown, 503, "outcome-unknown"),
         (Problem::IndexRebuilt, 503, "index-rebuilt"),
@@ -91,6 +92,7 @@ fn kind(problem: &Problem) -> usize {
         Problem::Batch(_) => 21,
         Problem::ClientLimit { .. } => 22,
         Problem::Crowded => 23,
+        Problem::DiskSpace { .. } => 24,
     }
 }
 
