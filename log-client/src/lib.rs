@@ -3,6 +3,7 @@
 pub mod bundle;
 pub mod cli;
 pub mod client_config;
+pub mod dsse;
 pub mod durable;
 pub mod fetch;
 pub mod files;

@@ -4,6 +4,7 @@
 mod bundle;
 mod channel;
 mod console;
+mod dsse;
 mod evidence;
 pub mod exit;
 mod guard;
@@ -65,6 +66,12 @@ enum Command {
     Keygen(keygen::KeygenArgs),
     Inspect(inspect::InspectArgs),
     Lookup(lookup::LookupArgs),
+    /// Write a record in another format
+    #[command(subcommand)]
+    Export(dsse::ExportCommand),
+    /// Read a record from another format
+    #[command(subcommand)]
+    Import(dsse::ImportCommand),
     Watch(watch::WatchArgs),
     Evidence(evidence::EvidenceArgs),
 }
@@ -101,6 +108,8 @@ fn execute(command: Command, console: Console, clock: Clock) -> Result<End, Fail
         Command::Keygen(args) => keygen::run(args, console),
         Command::Inspect(args) => inspect::run(&args, console),
         Command::Lookup(args) => lookup::run(&args, console),
+        Command::Export(command) => dsse::export(command, console),
+        Command::Import(command) => dsse::import(command, console),
         Command::Watch(args) => watch::run(&args, console),
         Command::Evidence(args) => evidence::run(&args, console),
     };

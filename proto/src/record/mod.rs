@@ -149,10 +149,15 @@ impl SignedRecord {
     }
 
     /// The record of a statement and signatures made elsewhere over [`signed_message`], in any order.
-    pub fn new(statement: &Statement, mut signatures: Vec<NoteSignature>) -> Result<Self, RecordError> {
+    pub fn new(statement: &Statement, signatures: Vec<NoteSignature>) -> Result<Self, RecordError> {
+        Self::of_payload(&statement.encode(), signatures)
+    }
+
+    /// The record of a statement's canonical JSON and signatures over [`signed_message`], in any order.
+    pub fn of_payload(payload: &[u8], mut signatures: Vec<NoteSignature>) -> Result<Self, RecordError> {
         signatures.sort_by(|a, b| leaf::line_order(a).cmp(&leaf::line_order(b)));
         leaf::check_signatures(&signatures)?;
-        Self::parse(&leaf::encode(&statement.encode(), &signatures))
+        Self::parse(&leaf::encode(payload, &signatures))
     }
 
     /// This record with one more signature.
@@ -225,4 +230,4 @@ impl fmt::Debug for SignedRecord {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
