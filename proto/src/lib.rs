@@ -14,6 +14,7 @@
 //! | witness request and answer | [`witness_api`] | c2sp.org/tlog-witness | 256 KiB |
 //! | policy | [`policy`] | c2sp.org/tlog-policy | 64 KiB |
 //! | log proof (`.tlog-proof`) | [`proof`] | c2sp.org/tlog-proof | 256 KiB |
+//! | channel file (`.tlog-channel`) | [`channel_file`] | the module's documentation | 18 MiB, 1,024 records |
 //! | record leaf | [`record`] | `docs/records.md` | 16 KiB |
 //! | bundle tree | [`bundle_tree`] | `docs/records.md` | 10,000,000 files |
 //! | bundle proof (`.bundle-proof`) | [`bundle_tree::BundleProof`] | `docs/records.md` | 4,096 files |
@@ -27,6 +28,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod bundle_tree;
+pub mod channel_file;
 pub mod checkpoint;
 pub mod cosignature;
 pub mod entry_bundle;

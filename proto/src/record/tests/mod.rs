@@ -30,7 +30,7 @@ use crate::time::UnixSeconds;
 
 const CHANNEL: &str = "vendor.example/rules/sigma/canary";
 
-pub(super) fn signer(name: &str, seed: u8) -> RecordSigner {
+pub(crate) fn signer(name: &str, seed: u8) -> RecordSigner {
     let name = KeyName::parse(name).unwrap();
     RecordSigner::new(SecretKey::from_seed(KeyKind::Record, name, [seed; 32])).unwrap()
 }
@@ -39,7 +39,7 @@ fn key(name: &str, seed: u8) -> VerifierKey {
     signer(name, seed).verifier().clone()
 }
 
-pub(super) fn set(signers: &[&RecordSigner], threshold: u8) -> KeySet {
+pub(crate) fn set(signers: &[&RecordSigner], threshold: u8) -> KeySet {
     KeySet::new(signers.iter().map(|signer| signer.verifier().clone()).collect(), threshold).unwrap()
 }
 
@@ -51,7 +51,7 @@ fn time(text: &str) -> UnixSeconds {
     UnixSeconds::parse_rfc3339(text).unwrap()
 }
 
-pub(super) fn common(seq: u64) -> Common {
+pub(crate) fn common(seq: u64) -> Common {
     Common {
         channel: ChannelName::parse(CHANNEL).unwrap(),
         seq,
@@ -65,7 +65,7 @@ pub(super) fn common(seq: u64) -> Common {
     }
 }
 
-pub(super) fn channel(common: Common, signers: KeySet) -> Statement {
+pub(crate) fn channel(common: Common, signers: KeySet) -> Statement {
     let body = ChannelBody {
         owner: Owner { name: "Vendor Example AG".into(), uri: "https://vendor.example".into() },
         product: "pkg:generic/vendor.example/sigma-rules".into(),
@@ -78,7 +78,7 @@ pub(super) fn channel(common: Common, signers: KeySet) -> Statement {
     Statement { subject, predicate: Predicate::Channel(common, body) }
 }
 
-fn release(common: Common) -> Statement {
+pub(crate) fn release(common: Common) -> Statement {
     let body = ReleaseBody {
         version: "8.4.2".into(),
         purl: Some("pkg:generic/vendor.example/agent@8.4.2".into()),
@@ -98,7 +98,7 @@ fn release(common: Common) -> Statement {
     Statement { subject: subject.into(), predicate: Predicate::Release(Common { expires, ..common }, body) }
 }
 
-pub(super) fn rules(common: Common) -> Statement {
+pub(crate) fn rules(common: Common) -> Statement {
     let body = RulesBody {
         version: "2026.07.01".into(),
         format: "sigma".into(),
@@ -119,7 +119,7 @@ fn artifact(name: &str) -> Subject {
     Subject { name: name.into(), sha256: Some(sha256(name.as_bytes())), dir_hash1: None }
 }
 
-pub(super) fn withdraw(common: Common) -> Statement {
+pub(crate) fn withdraw(common: Common) -> Statement {
     let mut records = vec![id("bad"), id("worse")];
     records.sort();
     let body = WithdrawBody {
@@ -153,14 +153,14 @@ fn review(common: Common) -> Statement {
     Statement { subject: vec![artifact("sigma.zip")], predicate }
 }
 
-fn head(common: Common, recovery: Option<RecordId>) -> Statement {
+pub(crate) fn head(common: Common, recovery: Option<RecordId>) -> Statement {
     let subject = vec![Subject::of_channel(&common.channel)];
     let expires = Some(time("2026-07-12T10:00:00Z"));
     let body = HeadBody { record: id("renewed"), recovery };
     Statement { subject, predicate: Predicate::Head(Common { expires, ..common }, body) }
 }
 
-pub(super) fn with_recovery(mut statement: Statement, recovery: Option<KeySet>) -> Statement {
+pub(crate) fn with_recovery(mut statement: Statement, recovery: Option<KeySet>) -> Statement {
     if let Predicate::Channel(_, body) = &mut statement.predicate {
         body.recovery = recovery;
     }
