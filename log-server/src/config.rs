@@ -21,6 +21,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::http::clients::{self, Rates};
 use crate::kind::LogKind;
+use crate::openers::{Openers, OwnerError};
 use crate::sequencer::{CoreSettings, System};
 use crate::space::StorageConfig;
 pub use refuse::{MAX_CHECKPOINT_URLS, RefuseConfig};
@@ -70,6 +71,14 @@ pub enum ConfigError {
         /// Line, column and reason.
         source: Box<toml::de::Error>,
     },
+    /// A domain under `channels.owners` that is none, or whose keys are none.
+    #[error("channels.owners.{domain:?}: {source}")]
+    Owner {
+        /// The domain.
+        domain: String,
+        /// What is wrong.
+        source: OwnerError,
+    },
     /// Not an address that can be asked.
     #[error("{key} has {got:?}, which is not an http:// or https:// address without a query")]
     Url {
@@ -99,6 +108,7 @@ impl ConfigError {
             Self::NotText { .. } => "config-not-utf8",
             Self::Parse { .. } => "config-parse",
             Self::Url { .. } => "config-url",
+            Self::Owner { .. } => "config-channel-owner",
             Self::Range { .. } => "config-range",
         }
     }
@@ -130,6 +140,9 @@ pub struct Config {
     /// What is compared before the log signs.
     #[serde(default)]
     pub refuse: RefuseConfig,
+    /// Who may open channels.
+    #[serde(default)]
+    pub channels: ChannelsConfig,
 }
 
 /// Limits of submissions.
@@ -154,6 +167,23 @@ impl SubmitConfig {
     /// The steady rates of one client.
     pub fn rates(&self) -> Rates {
         Rates { entries_per_s: self.client_entries_per_s, bytes_per_s: self.client_bytes_per_s }
+    }
+}
+
+/// Who may open channels.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ChannelsConfig {
+    /// Whether anyone may open a channel of a domain that `owners` does not name.
+    pub open: bool,
+    /// For each domain the keys, one of which has to sign the record that opens a channel.
+    pub owners: BTreeMap<String, Vec<String>>,
+}
+
+impl ChannelsConfig {
+    fn openers(&self) -> Result<Openers, ConfigError> {
+        let openers = Openers::new(self.open, &self.owners);
+        openers.map_err(|(domain, source)| ConfigError::Owner { domain, source })
     }
 }
 
@@ -223,6 +253,7 @@ impl Config {
             cosign: CosignConfig::default(),
             storage: StorageConfig::default(),
             refuse: RefuseConfig::default(),
+            channels: ChannelsConfig::default(),
         }
     }
 
@@ -353,12 +384,32 @@ interval_s = {refuse_interval_s}
         for (name, seconds) in &self.cosign.witness_min_interval_s {
             text.push_str(&format!("{} = {seconds}\n", toml::Value::from(name.as_str())));
         }
+        text.push_str(&format!(
+            r#"
+[channels]
+# Whether anyone may open a channel of a domain that is not listed below. The domain is the first label of the
+# channel's name. Only opening is asked about; what follows is decided by the channel's own keys.
+open = {}
+
+# Domains and their owners' keys, as verifier keys. One of a domain's keys has to sign what opens its channels:
+# "vendor.example" = ["vendor.example/publish+…"]
+[channels.owners]
+"#,
+            self.channels.open
+        ));
+        for (domain, keys) in &self.channels.owners {
+            let keys: Vec<toml::Value> = keys.iter().map(|key| key.as_str().into()).collect();
+            text.push_str(&format!("{} = {}\n", toml::Value::from(domain.as_str()), toml::Value::from(keys)));
+        }
         text
     }
 
     /// What the sequencer of the log in `dir` needs to know.
     pub fn core_settings(&self, dir: &Path, origin: Origin, signer: LogSigner) -> CoreSettings {
+        // Checked when the settings were read. Settings made in code with owners that are none open nothing.
+        let openers = self.channels.openers().unwrap_or_else(|_| Openers::nobody());
         CoreSettings {
+            openers,
             data_dir: dir.join(DATA_DIR),
             origin,
             kind: self.kind,
@@ -371,6 +422,7 @@ interval_s = {refuse_interval_s}
 
     /// Waits beyond this make no sense for a server and could overflow a deadline.
     fn check(&self) -> Result<(), ConfigError> {
+        self.channels.openers()?;
         const MAX_SECONDS: u64 = 7 * 24 * 3600;
         let durations = [
             ("submit.wait_s", self.submit.wait_s),
@@ -399,6 +451,12 @@ impl CosignConfig {
     pub fn min_interval(&self, witness: &str) -> Duration {
         let seconds = self.witness_min_interval_s.get(witness).copied().unwrap_or(self.min_interval_s);
         Duration::from_secs(seconds)
+    }
+}
+
+impl Default for ChannelsConfig {
+    fn default() -> Self {
+        Self { open: true, owners: BTreeMap::new() }
     }
 }
 

@@ -34,6 +34,7 @@ pub mod index;
 pub mod init;
 pub mod journal;
 pub mod kind;
+pub mod openers;
 pub mod overrule;
 pub mod publish;
 pub mod run;

@@ -30,7 +30,7 @@ use crate::cosign::{CosignError, Cosigner};
 use crate::history::HistoryError;
 use crate::http::body::Bodies;
 use crate::http::clients::Clients;
-use crate::http::{self, Log};
+use crate::http::{self, ChannelFiles, Log};
 use crate::overrule::{Doubt, DoubtError, Situation, attested_time, clock_doubt, overrule};
 use crate::publish::{PublishError, Publisher};
 use crate::sequencer::{OpenError, Sequencer};
@@ -298,6 +298,7 @@ impl Running {
             sequencer: sequencer.handle(),
             published: publisher.subscribe(),
             space: Space::of(&dir.join(DATA_DIR), &files.config.storage),
+            channel_files: ChannelFiles::default(),
             clients: Clients::new(
                 files.config.submit.rates(),
                 (MAX_BATCH_ENTRIES, MAX_BATCH_BYTES),

@@ -7,6 +7,7 @@
 //! | `POST /add-batch` | up to [`MAX_BATCH_ENTRIES`] entries, [`encode_batch`] | 200 their indices, [`encode_indices`]; otherwise [`ApiError`] |
 //! | `POST /submit-batch` | up to [`MAX_BATCH_RECORDS`] record leaves, [`encode_batch`] | 200 an answer for each, [`RecordAnswer`]; otherwise [`ApiError`] |
 //! | `GET /channel/<name>` | | 200 [`ChannelHeadAnswer`]; otherwise [`ApiError`] |
+//! | `GET /channel-file/<seq>/<seq>/<name>` | | 200 a channel file; otherwise [`ApiError`] |
 //! | `GET /lookup/…` | | 200 or 404 [`LookupAnswer`]; otherwise [`ApiError`] |
 //! | `GET /healthz` | | 200 |
 //!
@@ -28,6 +29,7 @@ use crate::size::LeafIndex;
 use crate::wire::{DecodeError, Reader};
 
 mod batch;
+mod channel_file;
 mod lookup;
 
 pub use batch::{
@@ -35,6 +37,7 @@ pub use batch::{
     MAX_BATCH_RECORDS, MAX_INDICES_BYTES, RecordAnswer, SUBMIT_BATCH_PATH, batch_prefix, encode_batch,
     encode_indices, parse_batch, parse_indices,
 };
+pub use channel_file::{CHANNEL_FILE_PATH_PREFIX, ChannelFilePath};
 pub use lookup::{
     LOOKUP_PATH_PREFIX, Lookup, LookupAnswer, LookupEntry, LookupKey, LookupRecord, MAX_LOOKUP_BYTES,
     MAX_LOOKUP_ENTRIES,

@@ -54,6 +54,21 @@ fn refuses_a_wait_of_more_than_a_week() {
 }
 
 #[test]
+fn owners_of_domains_are_checked_when_the_file_is_read() {
+    let text = |owners: &str| {
+        format!("origin = \"a\"\nkind = \"records\"\n[channels]\nopen = false\n[channels.owners]\n{owners}\n")
+    };
+    assert!(!parse(&text("")).unwrap().channels.open);
+    let key = "vendor.example/publish+412b8c59+/2luZGVsaWJsZS9kc3NlLWVkMjU1MTmKiOPddAnxlf1S2y08ul1yymcJvx2UEhvzdIgBtA9vXA==";
+    let config = parse(&text(&format!("\"vendor.example\" = [\"{key}\"]"))).unwrap();
+    assert_eq!(parse(&config.render()).unwrap(), config);
+    for owners in ["\"vendor.example\" = []", "\"vendor.example\" = [\"a\"]", "\"vendor\" = []"] {
+        assert_eq!(parse(&text(owners)).unwrap_err().code(), "config-channel-owner", "{owners}");
+    }
+    assert_eq!(parse(&text("a = 1")).unwrap_err().code(), "config-parse");
+}
+
+#[test]
 fn what_is_rendered_survives_awkward_names() {
     let mut config = Config::new("a\"b\\c # ünï".to_owned(), LogKind::Raw, DEFAULT_LISTEN);
     config.cosign.witness_min_interval_s.insert("w \"1\".2".to_owned(), 5);

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use indelible_proto::channel_file::ChannelFileError;
 use indelible_proto::log_api::{
     AnswerError, ApiError, BatchError, ChannelHeadAnswer, JSON_MEDIA_TYPE, RecordAnswer,
 };
@@ -18,6 +19,7 @@ use indelible_proto::tile::TileError;
 use super::{NEVER_CACHED, respond};
 use crate::index::IndexError;
 use crate::kind::LogKind;
+use crate::openers::OpeningError;
 use crate::tree_reader::ReadError;
 
 /// What clients are told to wait when the log can't say better, in seconds.
@@ -86,6 +88,8 @@ pub enum Problem {
     },
     /// Too much is on its way in.
     Crowded,
+    /// A record that would open a channel its signers may not open in this log.
+    MayNotOpen(OpeningError),
     /// Too much waits to be sequenced.
     QueueFull {
         /// When to ask again, in seconds.
@@ -113,6 +117,8 @@ pub enum Problem {
     Read(ReadError),
     /// The stored entries can't be looked up.
     Index(IndexError),
+    /// The log made a channel file that no reader would take.
+    ChannelFile(ChannelFileError),
     /// The log made a proof that its own policy refuses.
     SelfCheck(ProofError),
 }
@@ -230,6 +236,11 @@ impl Problem {
                 *retry_after_s,
             ),
             Self::Crowded => later("bodies-full", "too many bytes are on their way in".into(), RETRY_AFTER_S),
+            Self::MayNotOpen(error) => answer(
+                Is::FORBIDDEN,
+                error.code(),
+                format!("{error}; ask the log's operator to add your domain and key"),
+            ),
             Self::QueueFull { retry_after_s } => {
                 later("queue-full", "too many entries wait to be sequenced".into(), *retry_after_s)
             }
@@ -254,6 +265,11 @@ impl Problem {
                 "storage-unreadable",
                 "the log could not read its own data; its operator has been told".into(),
             ),
+            Self::ChannelFile(_) => answer(
+                Is::INTERNAL_SERVER_ERROR,
+                "channel-file-not-made",
+                "the log made a channel file that no reader would take; its operator has been told".into(),
+            ),
             Self::SelfCheck(_) => answer(
                 Is::INTERNAL_SERVER_ERROR,
                 "self-check-failed",
@@ -267,6 +283,9 @@ impl Problem {
         match self {
             Self::Read(error) => tracing::error!(code = error.code(), %error, "cannot read the stored tree"),
             Self::Index(error) => tracing::error!(code = error.code(), %error, "cannot look entries up"),
+            Self::ChannelFile(error) => {
+                tracing::error!(code = error.code(), %error, "cannot make a channel file");
+            }
             Self::SelfCheck(error) => {
                 tracing::error!(code = error.code(), %error, "a proof failed the check before it was sent");
             }

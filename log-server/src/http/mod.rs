@@ -5,6 +5,7 @@
 //! | `GET /checkpoint` | the published checkpoint | [`read`] |
 //! | `GET /tile/…` | hash tiles and entry bundles of any signed size, immutable | [`read`] |
 //! | `GET /channel/<name>` | a channel's head | [`read`] |
+//! | `GET /channel-file/…` | the records of a channel, proved | [`channel_file`] |
 //! | `GET /lookup/…` | the entries that have a hash | [`lookup`] |
 //! | `POST /submit` | a record in, its proof out | [`submit`] |
 //! | `POST /submit-batch` | many records in, an answer to each out | [`many`] |
@@ -21,6 +22,7 @@
 //! have no part in any of these: what is in memory is answered at once, the rest is read on a thread for it.
 
 pub mod body;
+mod channel_file;
 pub mod clients;
 pub mod error;
 mod lookup;
@@ -44,6 +46,8 @@ use indelible_proto::log_api::{ADD_BATCH_PATH, ADD_PATH, HEALTH_PATH, SUBMIT_BAT
 use indelible_proto::note::VerifierKey;
 use indelible_proto::policy::Policy;
 use tokio::sync::watch;
+
+pub use channel_file::ChannelFiles;
 
 use crate::config::SubmitConfig;
 use crate::kind::LogKind;
@@ -69,6 +73,8 @@ pub struct Log {
     pub sequencer: SequencerHandle,
     /// The published checkpoint.
     pub published: watch::Receiver<Arc<Published>>,
+    /// What making channel files keeps between requests.
+    pub channel_files: ChannelFiles,
     /// Limits of submissions.
     pub submit: SubmitConfig,
     /// Room for what is submitted.
@@ -89,6 +95,7 @@ pub fn router(log: Arc<Log>) -> Router {
         .route("/checkpoint", get(read::checkpoint))
         .route("/tile/{*path}", get(read::tile))
         .route("/channel/{*name}", get(read::channel))
+        .route("/channel-file/{*path}", get(channel_file::channel_file))
         .route("/lookup/{*path}", get(lookup::lookup))
         .route(SUBMIT_PATH, post(submit::submit))
         .route(SUBMIT_BATCH_PATH, post(many::submit_batch))

@@ -103,6 +103,7 @@ pub(super) fn place(outcome: Outcome) -> Result<Place, Problem> {
     match outcome {
         Outcome::Sequenced { index, leaf_hash, .. } => Ok(Place { index, leaf_hash }),
         Outcome::Refused { error, head } => Err(Problem::Refused { error, head }),
+        Outcome::MayNotOpen(error) => Err(Problem::MayNotOpen(error)),
         // It failed to become durable, as far as is known.
         Outcome::Failed => Err(Problem::OutcomeUnknown),
     }

@@ -1,5 +1,6 @@
 //! Whole logs over real sockets.
 
+mod channel_file;
 mod lookup;
 mod many;
 mod raw;

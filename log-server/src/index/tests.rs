@@ -31,6 +31,7 @@ fn log() -> (TempDir, Arc<TreeReader>) {
         signer: LogSigner::new(SecretKey::from_seed(KeyKind::Log, name, [1; 32])).unwrap(),
         queue_entries: 10_000,
         queue_bytes: 1 << 20,
+        openers: crate::openers::Openers::anyone(),
         system: System::real(),
     };
     create(&settings).unwrap();

@@ -30,6 +30,7 @@ use super::writer::Writer;
 use crate::clock::Clock;
 use crate::index::Index;
 use crate::journal::{Batch, Checkpoint, Journal, Payload};
+use crate::openers::Openers;
 use crate::storage::heads::Heads;
 use crate::storage::tiles::{BUNDLE_ENTRIES, full_bundle_entries};
 use crate::tree_reader::{Edge, FullParts, TreeReader};
@@ -60,6 +61,7 @@ impl Integrated {
 pub(super) struct Log {
     pub(super) origin: Origin,
     pub(super) signer: LogSigner,
+    pub(super) openers: Openers,
     pub(super) clock: Clock,
     /// When the newest checkpoint was signed.
     pub(super) signed_at: UnixSeconds,
@@ -105,7 +107,7 @@ impl Log {
         let keys: Vec<_> = candidates().map(|candidate| candidate.key).collect();
         let known = self.index.find(&keys)?;
         let channels = self.integrated.channels.read().unwrap_or_else(PoisonError::into_inner);
-        let planned = plan(&self.integrated.edge, &channels, candidates().zip(known));
+        let planned = plan(&self.integrated.edge, &channels, &self.openers, candidates().zip(known));
         Ok(planned.map_err(SignError::from)?)
     }
 

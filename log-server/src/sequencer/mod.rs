@@ -174,6 +174,7 @@ impl Sequencer {
         let log = Log {
             origin: shared.settings.origin.clone(),
             signer: shared.settings.signer.clone(),
+            openers: shared.settings.openers.clone(),
             clock: shared.settings.system.clock.clone(),
             signed_at,
             tuning,
@@ -390,4 +391,4 @@ impl Drop for FailOnPanic<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -13,6 +13,7 @@ use indelible_proto::tree::TreeHead;
 use super::queue::{Candidate, Occurrence, Outcome};
 use super::state::{Channels, NewEntry, Step};
 use crate::index::Known;
+use crate::openers::{Openers, OpeningError};
 use crate::storage::entries::{self, Encoder};
 use crate::tree_reader::Edge;
 
@@ -40,14 +41,17 @@ pub(super) struct PlannedBatch {
 /// Decides on every candidate in order. `known` has, for each, the entry of the log that has its key.
 ///
 /// A candidate whose key was seen before, in the log or earlier in the batch, gets that entry. A record that
-/// may not follow its channel's head, as moved by the records before it, is refused. The rest is appended.
+/// may not follow its channel's head, as moved by the records before it, or open a channel here, is refused. The
+/// rest is appended.
 pub(super) fn plan<'a>(
     edge: &Edge,
     channels: &Channels,
+    openers: &Openers,
     candidates: impl Iterator<Item = (&'a Candidate, Option<Known>)>,
 ) -> Result<Plan, RightEdgeError> {
     let first = edge.tiles.size().next_index();
-    let mut draft = Draft { channels, moved: HashMap::new(), new: Vec::new(), by_key: HashMap::new() };
+    let mut draft =
+        Draft { channels, openers, moved: HashMap::new(), new: Vec::new(), by_key: HashMap::new() };
     let decisions: Vec<Decision> =
         candidates.map(|(candidate, known)| draft.decide(candidate, known)).collect();
     let outcomes = decisions.into_iter().map(|decision| decision.outcome(first)).collect::<Vec<_>>();
@@ -58,6 +62,7 @@ pub(super) fn plan<'a>(
 /// What is decided so far.
 struct Draft<'a> {
     channels: &'a Channels,
+    openers: &'a Openers,
     /// Channels as moved by the batch.
     moved: HashMap<ChannelName, Arc<ChannelState>>,
     /// Candidates that become entries, with the state of their channel after them.
@@ -82,6 +87,7 @@ enum Decision {
         error: AdmissionError,
         head: Option<Arc<ChannelState>>,
     },
+    MayNotOpen(OpeningError),
 }
 
 impl<'a> Draft<'a> {
@@ -101,6 +107,11 @@ impl<'a> Draft<'a> {
                 let head = self.moved.get(name).or_else(|| self.channels.get(name));
                 match may_follow_verified(head.map(AsRef::as_ref), record, &candidate.verified) {
                     Ok(after) => {
+                        if head.is_none()
+                            && let Err(error) = self.openers.check(record)
+                        {
+                            return Decision::MayNotOpen(error);
+                        }
                         let after = Arc::new(after);
                         self.moved.insert(name.clone(), Arc::clone(&after));
                         Some(after)
@@ -125,6 +136,7 @@ impl Decision {
                 (index_of(first, position), leaf_hash, Occurrence::Again)
             }
             Self::Known(known) => (known.index, known.leaf_hash, Occurrence::Again),
+            Self::MayNotOpen(error) => return Outcome::MayNotOpen(error),
             Self::Refused { error, head } => {
                 return Outcome::Refused {
                     error,

@@ -12,6 +12,7 @@ use indelible_proto::size::LeafIndex;
 use tokio::sync::oneshot;
 
 use crate::kind::LogKind;
+use crate::openers::OpeningError;
 
 /// What a client wants in the log.
 #[derive(Clone, Debug)]
@@ -42,6 +43,8 @@ pub enum Outcome {
         /// What the channel has come to, if it exists.
         head: Option<Box<ChannelState>>,
     },
+    /// The record would open a channel that its signers may not open here.
+    MayNotOpen(OpeningError),
     /// The sequencer stopped. Whether a restart will find the entry in the log is not known.
     Failed,
 }

@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::index::DEFAULT_MEMORY_ENTRIES;
 use crate::journal::DEFAULT_SEGMENT_BYTES;
 use crate::kind::LogKind;
+use crate::openers::Openers;
 use crate::storage::Storage;
 use crate::tree_reader::DEFAULT_CACHE_BYTES;
 
@@ -27,6 +28,8 @@ pub struct CoreSettings {
     pub queue_entries: usize,
     /// Most bytes of entries that wait to be sequenced; more are refused.
     pub queue_bytes: usize,
+    /// Who may open channels.
+    pub openers: Openers,
     /// What it runs on.
     pub system: System,
 }

@@ -117,7 +117,7 @@ pub enum CohortReason {
 }
 
 /// The chains of a channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Chain {
     /// The chain everything is published in.
     Publish,

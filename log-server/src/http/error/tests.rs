@@ -50,6 +50,17 @@ fn table() -> Vec<(Problem, u16, &'static str)> {
         (refused(AdmissionError::NewRecoveryKeyAmbiguous { key: 0 }), 422, "new-recovery-key-ambiguous"),
         (refused(AdmissionError::RecoveryChanged), 422, "recovery-changed"),
         (refused(AdmissionError::Form), 422, "record-form"),
+        // The operator's decision, which another record or another time may change.
+        (
+            Problem::MayNotOpen(OpeningError::Closed { domain: "a.example".into() }),
+            403,
+            "channel-domain-closed",
+        ),
+        (
+            Problem::MayNotOpen(OpeningError::NotOwner { domain: "a.example".into() }),
+            403,
+            "channel-owner-unsigned",
+        ),
         // Pressure is 503 with Retry-After, never 500.
         (Problem::ClientLimit { retry_after_s: 1 }, 429, "client-limit"),
         (Problem::Crowded, 503, "bodies-full"),
@@ -62,6 +73,7 @@ fn table() -> Vec<(Problem, u16, &'static str)> {
         (Problem::Index(IndexError::Read(unreadable())), 500, "storage-unreadable"),
         (Problem::Read(unreadable()), 500, "storage-unreadable"),
         (Problem::SelfCheck(ProofError::ExtraEmpty), 500, "self-check-failed"),
+        (Problem::ChannelFile(ChannelFileError::Count { got: 0 }), 500, "channel-file-not-made"),
     ]
 }
 
@@ -86,6 +98,8 @@ fn kind(problem: &Problem) -> usize {
         Problem::OutcomeUnknown => 15,
         Problem::Read(_) => 16,
         Problem::SelfCheck(_) => 17,
+        Problem::MayNotOpen(_) => 24,
+        Problem::ChannelFile(_) => 25,
         Problem::LookupPath(_) => 18,
         Problem::IndexRebuilt => 19,
         Problem::Index(_) => 20,
@@ -104,7 +118,7 @@ async fn body(response: Response) -> Vec<u8> {
 fn the_table_has_every_kind_of_problem() {
     let kinds: std::collections::BTreeSet<usize> =
         table().iter().map(|(problem, ..)| kind(problem)).collect();
-    assert!(kinds.into_iter().eq(0..24));
+    assert!(kinds.into_iter().eq(0..26));
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 mod growth;
 mod limits;
-pub(super) mod records;
+pub(crate) mod records;
 mod recovery;
 mod refusal;
 
@@ -19,6 +19,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::kind::LogKind;
+use crate::openers::Openers;
 
 const ORIGIN: &str = "log.example/test";
 
@@ -35,6 +36,7 @@ fn settings(data_dir: &Path, kind: LogKind) -> CoreSettings {
         signer: signer(1),
         queue_entries: 100_000,
         queue_bytes: 64 * 1024 * 1024,
+        openers: Openers::anyone(),
         system: System::real(),
     }
 }

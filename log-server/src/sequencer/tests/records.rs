@@ -11,13 +11,14 @@ use indelible_proto::sign::{RecordSigner, Signer as _};
 use indelible_proto::time::UnixSeconds;
 
 use super::*;
+use crate::openers::OpeningError;
 
-pub(in crate::sequencer) fn publisher() -> RecordSigner {
+pub(crate) fn publisher() -> RecordSigner {
     let name = KeyName::parse("vendor.example/publish").unwrap();
     RecordSigner::new(SecretKey::from_seed(KeyKind::Record, name, [7; 32])).unwrap()
 }
 
-pub(in crate::sequencer) fn name(channel: u64) -> ChannelName {
+pub(crate) fn name(channel: u64) -> ChannelName {
     ChannelName::parse(&format!("vendor.example/channel-{channel}")).unwrap()
 }
 
@@ -63,7 +64,7 @@ fn release(channel: u64, seq: u64, prev: &SignedRecord, version: &str) -> Signed
 }
 
 /// The first `count` records of a channel.
-pub(in crate::sequencer) fn chain(channel: u64, count: u64) -> Vec<SignedRecord> {
+pub(crate) fn chain(channel: u64, count: u64) -> Vec<SignedRecord> {
     let mut records = vec![genesis(channel)];
     for seq in 1..count {
         let next = release(channel, seq, records.last().unwrap(), &format!("1.{seq}"));
@@ -118,6 +119,27 @@ fn of_two_rivals_in_one_batch_the_second_is_refused_with_the_moved_head() {
     assert_eq!(outcomes[3], again_at(1, &winner));
     assert_eq!(submit(&handle, &[rival]), [refused]);
     assert_eq!(handle.tree().signed_size(), size(2));
+}
+
+#[test]
+fn a_channel_is_opened_only_by_its_owner_and_goes_on_whatever_the_settings_become() {
+    let log = TestLog::create(LogKind::Records);
+    let records = chain(0, 3);
+    {
+        let closed = CoreSettings { openers: Openers::nobody(), ..log.settings() };
+        let sequencer = Sequencer::open_tuned(closed, tight(LogKind::Records)).unwrap();
+        let domain = name(0).owner_domain().to_owned();
+        let refused = Outcome::MayNotOpen(OpeningError::Closed { domain });
+        let error = AdmissionError::ChannelUnknown { seq: 1 };
+        let unknown = Outcome::Refused { error, head: None };
+        assert_eq!(submit(&sequencer.handle(), &records[..2]), [refused, unknown]);
+    }
+    assert_eq!(submit(&log.open().handle(), &records[..2]).len(), 2);
+    // What is in the log stays: the same record again, and the ones that follow.
+    let closed = CoreSettings { openers: Openers::nobody(), ..log.settings() };
+    let sequencer = Sequencer::open_tuned(closed, tight(LogKind::Records)).unwrap();
+    let outcomes = submit(&sequencer.handle(), &[records[0].clone(), records[2].clone()]);
+    assert_eq!(outcomes, [again_at(0, &records[0]), first_at(2, &records[2])]);
 }
 
 #[test]
