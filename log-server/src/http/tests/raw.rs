@@ -110,3 +110,25 @@ async fn too_many_unpublished_entries_are_answered_with_503() {
     assert_eq!((reply.status, code(&reply)), (503, "unpublished-backlog".to_owned()));
     assert!(!reply.header("retry-after").is_empty());
 }
+
+#[tokio::test]
+async fn entries_are_refused_and_health_fails_while_the_disk_has_less_room_than_it_must() {
+    let mut site = Site::new(LogKind::Raw, &[]);
+    site.configure(|config| config.storage.min_free_mib = std::num::NonZeroU64::new(1 << 40).unwrap());
+    site.start().await.unwrap();
+    for reply in [site.post("/add", b"a").await, site.get("/healthz").await] {
+        assert_eq!((reply.status, code(&reply)), (503, "disk-space".to_owned()));
+        assert!(!reply.header("retry-after").is_empty());
+    }
+    assert_eq!(site.get("/checkpoint").await.status, 200);
+}
+
+#[tokio::test]
+async fn health_warns_of_a_disk_that_is_filling_up() {
+    let mut site = Site::new(LogKind::Raw, &[]);
+    site.configure(|config| config.storage.warn_free_mib = std::num::NonZeroU64::new(1 << 40).unwrap());
+    site.start().await.unwrap();
+    assert_eq!(site.post("/add", b"a").await.status, 200);
+    let reply = site.get("/healthz").await;
+    assert!(reply.status == 200 && reply.text().starts_with("ok, but disk-space is low"), "{}", reply.text());
+}
