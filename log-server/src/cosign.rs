@@ -78,8 +78,9 @@ impl CosignError {
     /// Whether going on would mean to sign a second history of this log.
     pub fn refuses_to_sign(&self) -> bool {
         match self {
-            Self::History(error) | Self::Publish(PublishError::History(error)) => error.refuses_to_sign(),
-            Self::Client(_) | Self::Witness(_) | Self::Publish(_) | Self::Policy(_) | Self::Note(_) => false,
+            Self::History(error) => error.refuses_to_sign(),
+            Self::Publish(error) => error.refuses_to_sign(),
+            Self::Client(_) | Self::Witness(_) | Self::Policy(_) | Self::Note(_) => false,
         }
     }
 }

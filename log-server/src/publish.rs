@@ -66,6 +66,15 @@ pub enum PublishError {
 }
 
 impl PublishError {
+    /// Whether nothing may be signed or published from this data, or no more by this process.
+    pub fn refuses_to_sign(&self) -> bool {
+        match self {
+            Self::History(error) => error.refuses_to_sign(),
+            Self::Write(error) => error.is_taken_over(),
+            Self::Missing { .. } | Self::Read(_) | Self::Damaged { .. } | Self::Note(_) => false,
+        }
+    }
+
     /// The stable name of this error.
     pub fn code(&self) -> &'static str {
         match self {

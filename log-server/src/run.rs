@@ -138,6 +138,12 @@ pub enum RunError {
         /// What failed.
         reason: String,
     },
+    /// Another process has been started on the same data although this one still ran.
+    #[error("the log stopped: {reason}")]
+    TakenOver {
+        /// Which data.
+        reason: String,
+    },
     /// A part of the server ended although nobody told it to.
     #[error("the {part} ended unexpectedly")]
     PartEnded {
@@ -167,6 +173,7 @@ impl RunError {
             Self::Doubt(error) => error.code(),
             Self::Listen { .. } => "cannot-listen",
             Self::StoreFailed { .. } => "store-failed",
+            Self::TakenOver { .. } => "log-taken-over",
             Self::PartEnded { .. } => "part-ended",
         }
     }
@@ -177,7 +184,8 @@ impl RunError {
             Self::Doubt(_) => true,
             Self::History(error) => error.refuses_to_sign(),
             Self::Open(error) => error.refuses_to_sign(),
-            Self::Publish(PublishError::History(error)) => error.refuses_to_sign(),
+            Self::Publish(error) => error.refuses_to_sign(),
+            Self::TakenOver { .. } => true,
             Self::Cosign(error) => error.refuses_to_sign(),
             Self::Config(_)
             | Self::Read(_)
@@ -187,7 +195,6 @@ impl RunError {
             | Self::OriginMismatch { .. }
             | Self::Policy { .. }
             | Self::PolicyLog { .. }
-            | Self::Publish(_)
             | Self::Client(_)
             | Self::NeverAsked { .. }
             | Self::Listen { .. }
@@ -415,8 +422,12 @@ async fn hold(
         // In this order: when the sequencer fails, the others may end with it.
         biased;
         () = sequencer.failed() => {
-            let reason = sequencer.failure().map(ToString::to_string).unwrap_or_default();
-            Err(RunError::StoreFailed { reason })
+            let failure = sequencer.failure();
+            let reason = failure.map(ToString::to_string).unwrap_or_default();
+            Err(match failure {
+                Some(failure) if failure.is_taken_over() => RunError::TakenOver { reason },
+                _ => RunError::StoreFailed { reason },
+            })
         }
         () = until_stopped(stopped) => Ok(()),
         ended = &mut cosign => match ended {

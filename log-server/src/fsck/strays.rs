@@ -11,7 +11,7 @@ use walkdir::WalkDir;
 use super::finding::{Finding, Grade, Listener};
 
 /// What a data directory has at its top.
-const KNOWN: [&str; 6] = ["journal", "tile", "checkpoint", "heads", "index", "lock"];
+const KNOWN: [&str; 7] = ["journal", "tile", "checkpoint", "heads", "index", "lock", "owner"];
 
 /// Looks for files that no tree of `size` entries has.
 pub(super) fn look(data_dir: &Path, size: TreeSize, running: bool, listener: &dyn Listener) {

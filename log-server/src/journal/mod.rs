@@ -48,8 +48,10 @@
 //! `heads` snapshot, the published checkpoint).
 //!
 //! After a failed write or sync the journal takes no more appends: it is unknown what a restart will find.
-//! Opening writes the last append once more and syncs it, because the process before may have ended between
-//! its write and its sync, or after a failed sync that left the bytes in memory and not on disk.
+//! Opening writes the last segment once more, as a new file with another mark in place of the old one. For one,
+//! the process before may have ended between its write and its sync, or after a failed sync that left the bytes
+//! in memory and not on disk. For another, should it still run, it can't write into that file: see
+//! `storage/owner.rs`.
 //!
 //! Not checked here: that the entries lead to the recorded roots, and that the checkpoints are validly
 //! signed. Whoever replays the journal does.
@@ -68,11 +70,11 @@ use indelible_proto::hash::Hash;
 use indelible_proto::size::{LeafIndex, TreeSize};
 
 use crate::kind::LogKind;
-use crate::storage::{LogFile, Storage, TEMPORARY_SUFFIX};
+use crate::storage::{LogFile, Storage};
 pub use error::{Damage, JournalError};
 pub(crate) use inspect::{Inspected, inspect};
+use record::Mark;
 pub use record::{Batch, Checkpoint, Payload};
-use record::{Mark, Place};
 use scan::Scanner;
 use segment::{Header, SEGMENT_HEADER_BYTES};
 
@@ -250,13 +252,10 @@ impl Journal {
         if self.active.end + bytes > self.active.capacity {
             self.start_next_segment(bytes)?;
         }
-        let parts = u8::try_from(payloads.len()).expect("invariant: an append has few records");
-        let mut tip = Tip { append: self.tip.append + 1, ..self.tip };
         self.buffer.clear();
-        for (part, payload) in (0..parts).zip(payloads) {
-            let place = Place { append: self.tip.append, part, parts };
-            tip.previous = record::encode(&mut self.buffer, &self.active.mark, place, &tip.previous, payload);
-        }
+        let (mark, append) = (&self.active.mark, self.tip.append);
+        let previous = record::encode_append(&mut self.buffer, mark, append, self.tip.previous, payloads);
+        let mut tip = Tip { append: append + 1, previous, ..self.tip };
         self.active.file.write_at(&self.buffer, self.active.end)?;
         self.active.file.sync()?;
         let segment = self.segments.back_mut().expect("invariant: a journal has a segment");
@@ -311,8 +310,7 @@ impl Journal {
         if !reusable || self.spares.len() >= MAX_SPARES {
             return Ok(self.storage.remove(&segment.path)?);
         }
-        let name = segment.path.file_name().unwrap_or_default().to_string_lossy();
-        let spare = self.dir.join(format!(".{name}{TEMPORARY_SUFFIX}"));
+        let spare = self.storage.temporary(&segment.path);
         self.storage.rename_unsynced(&segment.path, &spare)?;
         self.spares.push(spare);
         Ok(())
@@ -331,19 +329,14 @@ impl Active {
         tip: Tip,
         spare: Option<PathBuf>,
     ) -> Result<Self, JournalError> {
-        let mut mark = Mark::default();
-        getrandom::fill(&mut mark).map_err(|_| JournalError::Random)?;
+        let mark = record::new_mark()?;
         let (first_append, previous) = (tip.append, tip.previous);
         let header = Header { identity, generation, capacity, first_append, mark, previous }.encode();
         let path = segment::path(dir, generation);
-        match spare {
+        let file = match spare {
             Some(spare) => storage.recycle(&path, &spare, &header)?,
-            None => {
-                let temporary = dir.join(format!(".{generation:016x}{TEMPORARY_SUFFIX}"));
-                storage.create_filled(&path, &temporary, &header, capacity)?;
-            }
-        }
-        let file = storage.open(&path)?;
+            None => storage.create_filled(&path, &header, capacity)?,
+        };
         Ok(Self { file, generation, capacity, mark, end: SEGMENT_HEADER_BYTES as u64 })
     }
 }

@@ -1,19 +1,19 @@
 //! Opening a journal: which segments count, whether their records follow one another, where they end.
 
 use std::collections::VecDeque;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use indelible_proto::hash::Hash;
 use indelible_proto::size::{LeafIndex, TreeSize};
 
-use super::record::Payload;
-use super::scan::{DamageAt, Scanner, Tail};
+use super::record::{self, Payload};
+use super::scan::{DamageAt, Scanner};
 use super::segment::{self, Header};
 use super::{Active, Damage, Identity, JournalError, Segment, Tip};
 use crate::storage::Storage;
 
-/// Reads and checks every segment, oldest first, and settles the end of the last one.
+/// Reads and checks every segment, oldest first, and writes the last one again.
 pub(super) fn open(
     storage: &Storage,
     dir: &Path,
@@ -28,12 +28,8 @@ pub(super) fn open(
         last = Some(checked);
     }
     let last = last.ok_or_else(|| JournalError::Missing { dir: dir.to_owned() })?;
-    let active = last.settle(storage)?;
-    let tip = Tip {
-        append: last.scanner.append,
-        previous: last.scanner.previous,
-        size: last.size.unwrap_or(TreeSize::ZERO),
-    };
+    let (active, previous) = last.write_again(storage)?;
+    let tip = Tip { append: last.scanner.append, previous, size: last.size.unwrap_or(TreeSize::ZERO) };
     Ok((segments, active, tip))
 }
 
@@ -67,8 +63,6 @@ struct Checked {
     bytes: Bytes,
     /// Stands after the last complete append.
     scanner: Scanner,
-    /// Where the last complete append of this segment is.
-    last_append: Range<usize>,
     /// Index of the first entry in this segment.
     first: Option<LeafIndex>,
     /// Tree size after the last batch in this segment or before it.
@@ -99,9 +93,8 @@ impl Checked {
             return Err(damaged(&before.path, (before.scanner.at, Damage::Gap)));
         }
         let scanner = Scanner::new(&header, bytes.clone());
-        let last_append = scanner.at..scanner.at;
         let size = before.and_then(|before| before.size);
-        let mut checked = Self { path, header, bytes, scanner, last_append, first: None, size };
+        let mut checked = Self { path, header, bytes, scanner, first: None, size };
         checked.scan().map_err(|damage| damaged(&checked.path, damage))?;
         Ok(checked)
     }
@@ -112,7 +105,6 @@ impl Checked {
             let Some(payloads) = self.scanner.next()? else {
                 return Ok(());
             };
-            self.last_append = start..self.scanner.at;
             for payload in payloads {
                 let Payload::Batch(batch) = payload else {
                     continue;
@@ -131,19 +123,22 @@ impl Checked {
         Segment { path: self.path.clone(), first: self.first, appends }
     }
 
-    /// Makes this segment, the last one, ready to be written to: what is there is on disk, and nothing of a
-    /// torn append is left behind it.
-    fn settle(&self, storage: &Storage) -> Result<Active, JournalError> {
-        let tail = self.scanner.tail().map_err(|damage| damaged(&self.path, damage))?;
-        let file = storage.open(&self.path)?;
-        let append = self.bytes.get(self.last_append.clone()).unwrap_or_default();
-        file.write_at(append, self.last_append.start as u64)?;
-        let (end, length, capacity) = (self.scanner.at as u64, self.bytes.len() as u64, self.header.capacity);
-        match tail {
-            Tail::Torn => file.zero(end, capacity)?,
-            Tail::Clean => file.zero(length, capacity)?,
+    /// Puts a new file in the place of this segment, the last one, with its complete appends and nothing else:
+    /// what is there is on disk then, and only this process writes into it. Returns the hash of its last record,
+    /// too.
+    fn write_again(&self, storage: &Storage) -> Result<(Active, Hash), JournalError> {
+        self.scanner.tail().map_err(|damage| damaged(&self.path, damage))?;
+        let header = Header { mark: record::new_mark()?, ..self.header.clone() };
+        let mut bytes = header.encode();
+        let mut previous = header.previous;
+        let mut scanner = Scanner::new(&self.header, self.bytes.clone());
+        for append in header.first_append..self.scanner.append {
+            let payloads = scanner.next().map_err(|damage| damaged(&self.path, damage))?;
+            let payloads = payloads.ok_or_else(|| damaged(&self.path, (scanner.at, Damage::Unreadable)))?;
+            previous = record::encode_append(&mut bytes, &header.mark, append, previous, &payloads);
         }
-        file.sync()?;
-        Ok(Active { file, generation: self.header.generation, capacity, mark: self.header.mark, end })
+        let Header { generation, capacity, mark, .. } = header;
+        let file = storage.create_filled(&self.path, &bytes, capacity)?;
+        Ok((Active { file, generation, capacity, mark, end: bytes.len() as u64 }, previous))
     }
 }

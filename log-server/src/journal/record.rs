@@ -8,6 +8,8 @@ use indelible_proto::time::UnixSeconds;
 use indelible_proto::tree::TreeHead;
 use indelible_proto::wire::Reader;
 
+use super::JournalError;
+
 /// Records start at multiples of this, in bytes from the start of the file.
 pub(super) const ALIGNMENT: usize = 8;
 /// Length of a record's header in bytes.
@@ -16,6 +18,13 @@ pub(super) const HEADER_BYTES: usize = 96;
 /// Random bytes of one segment that each of its records carries: neither a record left over in a recycled
 /// segment nor bytes that someone filled an entry with can pass for a record of this one.
 pub(super) type Mark = [u8; 16];
+
+/// A mark nobody can know.
+pub(super) fn new_mark() -> Result<Mark, JournalError> {
+    let mut mark = Mark::default();
+    getrandom::fill(&mut mark).map_err(|_| JournalError::Random)?;
+    Ok(mark)
+}
 
 /// The entries of one batch and the tree after it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,6 +107,20 @@ impl Payload {
             _ => None,
         }
     }
+}
+
+/// Adds the records of one append to `out`, which ends at an aligned offset, and returns the last one's hash.
+pub(super) fn encode_append(
+    out: &mut Vec<u8>,
+    mark: &Mark,
+    append: u64,
+    previous: Hash,
+    payloads: &[Payload],
+) -> Hash {
+    let parts = u8::try_from(payloads.len()).expect("invariant: an append has few records");
+    (0..parts).zip(payloads).fold(previous, |previous, (part, payload)| {
+        encode(out, mark, Place { append, part, parts }, &previous, payload)
+    })
 }
 
 /// Where a record stands in the journal.

@@ -8,6 +8,7 @@ use indelible_proto::time::UnixSeconds;
 use indelible_proto::tree::TreeHead;
 use tempfile::TempDir;
 
+use super::record::Place;
 use super::*;
 
 /// A segment with room for about six of the appends below.
@@ -80,8 +81,9 @@ fn expected(count: usize) -> Vec<Vec<Payload>> {
     std::iter::once(first_append()).chain(later).take(count).collect()
 }
 
+/// In memory, if there is such a place: what is copied is opened, and synced, thousands of times.
 fn copy(from: &Path) -> (TempDir, PathBuf) {
-    let temporary = TempDir::new().unwrap();
+    let temporary = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap();
     let to = temporary.path().join("journal");
     fs::create_dir(&to).unwrap();
     for name in Storage::real().list(from).unwrap().unwrap() {

@@ -2,9 +2,10 @@
 //!
 //! 1. the batch is looked at once more ([`super::self_check`]), and the new head is signed
 //! 2. entries and signed checkpoint are appended to the journal, one write and one sync: now **sequenced**
-//! 3. the tree's edge and the channels move (recovery does the same); full tiles and bundles are kept in
+//! 3. whether this process still owns the log is asked once more: if not, nothing of it leaves
+//! 4. the tree's edge and the channels move (recovery does the same); full tiles and bundles are kept in
 //!    memory and handed to the [writer](super::writer), which puts them into their files
-//! 4. readers see the new tree, the index takes the keys, whoever waits sees the signed head
+//! 5. readers see the new tree, the index takes the keys, whoever waits sees the signed head
 //!
 //! After an error in any of these nothing more is done with the log in this process.
 
@@ -31,6 +32,7 @@ use crate::clock::Clock;
 use crate::index::Index;
 use crate::journal::{Batch, Checkpoint, Journal, Payload};
 use crate::openers::Openers;
+use crate::storage::Storage;
 use crate::storage::heads::Heads;
 use crate::storage::tiles::{BUNDLE_ENTRIES, full_bundle_entries};
 use crate::tree_reader::{Edge, FullParts, TreeReader};
@@ -66,6 +68,7 @@ pub(super) struct Log {
     /// When the newest checkpoint was signed.
     pub(super) signed_at: UnixSeconds,
     pub(super) tuning: Tuning,
+    pub(super) storage: Storage,
     pub(super) journal: Journal,
     pub(super) integrated: Integrated,
     pub(super) reader: Arc<TreeReader>,
@@ -112,7 +115,9 @@ impl Log {
     }
 
     fn sequence(&mut self, batch: Option<PlannedBatch>) -> Result<(), SequencerError> {
-        let Some(batch) = batch else { return Ok(()) };
+        let Some(batch) = batch else {
+            return Ok(self.storage.check_owner()?);
+        };
         self.commit(batch)?;
         self.begin_pass_if_due()
     }
@@ -133,8 +138,13 @@ impl Log {
         let checkpoint = Checkpoint { signed_at: self.signed_at, note: signed.note.encode().into() };
         let batch = Batch { first, head, entries };
         self.journal.append(&[Payload::Batch(batch), Payload::Checkpoint(checkpoint)])?;
+        // Another owner may not have found it.
+        self.storage.check_owner()?;
         let full = self.integrated.apply(step);
         self.writer.put(full)?;
+        if !self.tuning.beside {
+            self.writer.write_waiting()?;
+        }
         self.reader.show(Arc::clone(&self.integrated.edge));
         self.index.add(&keys, head.size);
         self.signed.send_replace(Arc::new(signed));

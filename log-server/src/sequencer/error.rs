@@ -124,7 +124,11 @@ impl OpenError {
     /// Whether going on would mean to sign a second history of this log: from data that lacks something, or
     /// beside another process. The programs have an exit code of their own for it.
     pub fn refuses_to_sign(&self) -> bool {
-        matches!(self, Self::RefuseToSign(_) | Self::Lock(DurableError::Locked { .. }))
+        match self {
+            Self::RefuseToSign(_) | Self::Lock(DurableError::Locked { .. }) => true,
+            Self::Disk(error) | Self::Journal(JournalError::Disk(error)) => error.is_taken_over(),
+            _ => false,
+        }
     }
 }
 
@@ -321,6 +325,11 @@ pub enum SequencerError {
 }
 
 impl SequencerError {
+    /// Whether it stopped because another process has taken the log over.
+    pub fn is_taken_over(&self) -> bool {
+        matches!(self, Self::Disk(error) | Self::Journal(JournalError::Disk(error)) if error.is_taken_over())
+    }
+
     /// The stable name of this error.
     pub fn code(&self) -> &'static str {
         match self {

@@ -38,7 +38,7 @@ use crate::index::Index;
 use crate::journal::{Checkpoint, Journal};
 use crate::storage::disk::Lock;
 use crate::storage::tiles::TileFiles;
-use crate::storage::{DiskError, Storage};
+use crate::storage::{DiskError, Storage, WholeDisk};
 use crate::tree_reader::TreeReader;
 use commit::Log;
 use preverify::preverify;
@@ -74,7 +74,7 @@ pub fn create_tuned(settings: &CoreSettings, tuning: &Tuning) -> Result<(), Open
     }
     let unfinished = unfinished_path(dir);
     match storage.create_dir(&unfinished) {
-        Err(error) if error.source.kind() == io::ErrorKind::AlreadyExists => {
+        Err(DiskError::Failed { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {
             return Err(OpenError::Exists { path: unfinished });
         }
         made => made?,
@@ -97,6 +97,50 @@ fn unfinished_path(dir: &Path) -> PathBuf {
     let mut name = dir.file_name().unwrap_or_default().to_owned();
     name.push(".unfinished");
     dir.with_file_name(name)
+}
+
+/// A data directory that this process has for itself.
+struct Taken {
+    lock: Box<dyn Lock>,
+    storage: Storage,
+    whole_disk: WholeDisk,
+}
+
+/// Takes the log's data directory, first from others that run, then from any that only seem not to.
+fn take(settings: &CoreSettings) -> Result<Taken, OpenError> {
+    let (dir, storage) = (&settings.data_dir, &settings.system.storage);
+    if storage.list(dir)?.is_none() {
+        return Err(OpenError::Missing { dir: dir.clone() });
+    }
+    let lock = storage.lock(dir)?;
+    // Opened before anything is written, so that its sync sees every write-back error.
+    let whole_disk = storage.whole_disk(dir)?;
+    let storage = storage.take_over(dir)?;
+    storage.remove_leftovers(dir)?;
+    Ok(Taken { lock, storage, whole_disk })
+}
+
+/// What a start finds.
+#[derive(Debug)]
+pub struct Stored {
+    /// The newest signed head.
+    pub signed: SignedHead,
+    /// The tree.
+    pub tree: Arc<TreeReader>,
+}
+
+/// Recovers a log as [`Sequencer::open_tuned`] does, with everything that it puts right on the way, and starts
+/// nothing.
+///
+/// # Errors
+/// As [`Sequencer::open`].
+pub fn look(settings: &CoreSettings, tuning: &Tuning) -> Result<Stored, OpenError> {
+    let Taken { lock, storage, .. } = take(settings)?;
+    let mut settings = settings.clone();
+    settings.system.storage = storage;
+    let Recovered { signed, reader, .. } = recover(&settings, tuning)?;
+    drop(lock);
+    Ok(Stored { signed, tree: reader })
 }
 
 /// A running log. Dropping it stops it as [`Sequencer::shutdown`] does.
@@ -138,17 +182,11 @@ impl Sequencer {
     ///
     /// # Errors
     /// As [`Sequencer::open`].
-    pub fn open_tuned(settings: CoreSettings, tuning: Tuning) -> Result<Self, OpenError> {
+    pub fn open_tuned(mut settings: CoreSettings, tuning: Tuning) -> Result<Self, OpenError> {
         let dir = settings.data_dir.clone();
-        let storage = settings.system.storage.clone();
-        if storage.list(&dir)?.is_none() {
-            return Err(OpenError::Missing { dir });
-        }
-        let lock = storage.lock(&dir)?;
-        storage.remove_leftovers(&dir)?;
+        let Taken { lock, storage, whole_disk } = take(&settings)?;
+        settings.system.storage = storage.clone();
         let identity = identity(&settings);
-        // Opened before anything is written, so that its sync sees every write-back error.
-        let whole_disk = storage.whole_disk(&dir)?;
         let Recovered { journal, integrated, reader, signed, signed_at, synced } =
             recover(&settings, &tuning)?;
         let memory = tuning.index_memory_entries;
@@ -156,11 +194,15 @@ impl Sequencer {
         let index = Arc::new(Index::open(&index_dir, identity, Arc::clone(&reader), memory)?);
         let self_check = SelfCheck::of(&reader, &signed.checkpoint.head())?;
         let (signed, signed_receiver) = watch::channel(Arc::new(signed));
-        let no_thread = |source| DiskError { action: "start a thread for", path: dir.clone(), source };
+        let no_thread = |source| DiskError::failed("start a thread for", &dir, source);
         let files = TileFiles::new(storage.clone(), &dir);
         let writer = Arc::new(Writer::new(files, Arc::clone(&reader), MAX_UNWRITTEN_BYTES));
-        let passes = SyncPasses::start(Arc::clone(&writer), storage, dir.clone(), whole_disk, identity)
-            .map_err(no_thread)?;
+        let work = sync::Work { storage, data_dir: dir.clone(), whole_disk, identity };
+        let passes = if tuning.beside {
+            SyncPasses::start(Arc::clone(&writer), work).map_err(no_thread)?
+        } else {
+            SyncPasses::between(work)
+        };
         let shared = Arc::new(Shared {
             queue: Queue::new(settings.queue_entries, settings.queue_bytes),
             signed: signed_receiver,
@@ -178,6 +220,7 @@ impl Sequencer {
             clock: shared.settings.system.clock.clone(),
             signed_at,
             tuning,
+            storage: shared.settings.system.storage.clone(),
             journal,
             integrated,
             reader,
@@ -340,8 +383,9 @@ fn run(mut log: Log, shared: &Shared, lock: Box<dyn Lock>) {
         // Dropped at the end of the scope, however it ends: the threads must end, too.
         let _closed = (CloseOnDrop(|| index.close()), CloseOnDrop(|| writer.close()));
         let start = |name: &str| thread::Builder::new().name(name.to_owned());
+        let beside = log.tuning.beside;
         if start("index").spawn_scoped(scope, keep_moving).is_err()
-            || start("log-files").spawn_scoped(scope, keep_writing).is_err()
+            || (beside && start("log-files").spawn_scoped(scope, keep_writing).is_err())
         {
             return Err(SequencerError::Panicked);
         }

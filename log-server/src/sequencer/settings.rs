@@ -71,6 +71,9 @@ pub struct Tuning {
     /// After how many journal bytes the same is done, if that comes first. At four times as many, sequencing
     /// waits for it.
     pub sync_bytes: u64,
+    /// Whether full tiles and bundles are written, and synced, on threads beside sequencing. If not, it is done
+    /// between batches, which makes a run repeatable call by call.
+    pub beside: bool,
     /// Most bytes of full tiles and bundles kept in memory for readers.
     pub cache_bytes: usize,
     /// Most entries whose keys are in memory. Sequencing waits while more are not in the index's database.
@@ -91,6 +94,7 @@ impl Tuning {
                 LogKind::Records => 32,
             },
             sync_bytes: 64 * 1024 * 1024,
+            beside: true,
             cache_bytes: DEFAULT_CACHE_BYTES,
             index_memory_entries: DEFAULT_MEMORY_ENTRIES,
         }

@@ -17,14 +17,24 @@ use crate::journal::Identity;
 use crate::storage::heads::Heads;
 use crate::storage::{Storage, WholeDisk};
 
-/// The thread that runs passes, one at a time.
+/// Runs passes, one at a time.
 #[derive(Debug)]
 pub(super) struct SyncPasses {
-    /// `None` once closed.
-    passes: Option<SyncSender<Pass>>,
-    done: Receiver<Result<TreeSize, SequencerError>>,
+    runner: Runner,
     running: bool,
-    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+enum Runner {
+    /// A thread of its own.
+    Beside {
+        /// `None` once closed.
+        passes: Option<SyncSender<Pass>>,
+        done: Receiver<Result<TreeSize, SequencerError>>,
+        thread: Option<JoinHandle<()>>,
+    },
+    /// Whoever asks how far it has come, the second time.
+    Between { work: Work, heads: Option<Heads>, asked: bool },
 }
 
 /// What a pass is about.
@@ -35,31 +45,43 @@ struct Pass {
     parts: u64,
 }
 
+/// What every pass needs.
+#[derive(Debug)]
+pub(super) struct Work {
+    pub(super) storage: Storage,
+    pub(super) data_dir: PathBuf,
+    pub(super) whole_disk: WholeDisk,
+    pub(super) identity: Identity,
+}
+
+impl Work {
+    fn run(&self, heads: &Heads) -> Result<TreeSize, SequencerError> {
+        self.whole_disk.sync()?;
+        heads.store(&self.storage, &self.data_dir, self.identity)?;
+        Ok(heads.integrated.size)
+    }
+}
+
 impl SyncPasses {
     /// Starts the thread.
-    pub(super) fn start(
-        writer: Arc<Writer>,
-        storage: Storage,
-        data_dir: PathBuf,
-        whole_disk: WholeDisk,
-        identity: Identity,
-    ) -> std::io::Result<Self> {
+    pub(super) fn start(writer: Arc<Writer>, work: Work) -> std::io::Result<Self> {
         let (passes, jobs) = sync_channel::<Pass>(1);
         let (results, done) = sync_channel(1);
         let thread = thread::Builder::new().name("log-sync".to_owned()).spawn(move || {
             for Pass { heads, parts } in jobs {
-                let run = || -> Result<TreeSize, SequencerError> {
-                    writer.wait_until_written(parts)?;
-                    whole_disk.sync()?;
-                    heads.store(&storage, &data_dir, identity)?;
-                    Ok(heads.integrated.size)
-                };
-                if results.send(run()).is_err() {
+                let result = writer.wait_until_written(parts).and_then(|()| work.run(&heads));
+                if results.send(result).is_err() {
                     return;
                 }
             }
         })?;
-        Ok(Self { passes: Some(passes), done, running: false, thread: Some(thread) })
+        let runner = Runner::Beside { passes: Some(passes), done, thread: Some(thread) };
+        Ok(Self { runner, running: false })
+    }
+
+    /// Without a thread: for logs whose parts are written before a pass begins. A batch later the pass is run.
+    pub(super) fn between(work: Work) -> Self {
+        Self { runner: Runner::Between { work, heads: None, asked: false }, running: false }
     }
 
     /// Whether a pass has been begun and not been finished.
@@ -68,36 +90,62 @@ impl SyncPasses {
     }
 
     /// Begins a pass; none may be running. Everything that the snapshot covers is in the first `parts` parts.
-    pub(super) fn begin(&mut self, heads: Heads, parts: u64) -> Result<(), SequencerError> {
-        let pass = Pass { heads, parts };
-        let sent = self.passes.as_ref().is_some_and(|passes| passes.send(pass).is_ok());
+    pub(super) fn begin(&mut self, snapshot: Heads, parts: u64) -> Result<(), SequencerError> {
         self.running = true;
-        if sent { Ok(()) } else { Err(SequencerError::Panicked) }
+        match &mut self.runner {
+            Runner::Beside { passes, .. } => {
+                let pass = Pass { heads: snapshot, parts };
+                let sent = passes.as_ref().is_some_and(|passes| passes.send(pass).is_ok());
+                if sent { Ok(()) } else { Err(SequencerError::Panicked) }
+            }
+            Runner::Between { heads, asked, .. } => {
+                (*heads, *asked) = (Some(snapshot), false);
+                Ok(())
+            }
+        }
     }
 
     /// The integrated size that the last pass has made durable, once, when it is done.
     pub(super) fn finished(&mut self) -> Option<Result<TreeSize, SequencerError>> {
-        match self.done.try_recv() {
-            Ok(result) => {
-                self.running = false;
-                Some(result)
+        match &mut self.runner {
+            Runner::Beside { done, .. } => match done.try_recv() {
+                Ok(result) => {
+                    self.running = false;
+                    Some(result)
+                }
+                Err(TryRecvError::Empty) => None,
+                Err(TryRecvError::Disconnected) => Some(Err(SequencerError::Panicked)),
+            },
+            Runner::Between { asked, .. } if !*asked => {
+                *asked = true;
+                None
             }
-            Err(TryRecvError::Empty) => None,
-            Err(TryRecvError::Disconnected) => Some(Err(SequencerError::Panicked)),
+            Runner::Between { work, heads, .. } => {
+                let heads = heads.take()?;
+                self.running = false;
+                Some(work.run(&heads))
+            }
         }
     }
 
     /// The same, after waiting for it.
     pub(super) fn wait(&mut self) -> Result<TreeSize, SequencerError> {
         self.running = false;
-        self.done.recv().unwrap_or(Err(SequencerError::Panicked))
+        match &mut self.runner {
+            Runner::Beside { done, .. } => done.recv().unwrap_or(Err(SequencerError::Panicked)),
+            Runner::Between { work, heads, .. } => {
+                let heads = heads.take().ok_or(SequencerError::Panicked)?;
+                work.run(&heads)
+            }
+        }
     }
 }
 
 impl Drop for SyncPasses {
     fn drop(&mut self) {
-        self.passes = None;
-        if let Some(thread) = self.thread.take() {
+        let Runner::Beside { passes, thread, .. } = &mut self.runner else { return };
+        *passes = None;
+        if let Some(thread) = thread.take() {
             // A panic there was seen as a closed channel.
             let _ = thread.join();
         }

@@ -83,14 +83,32 @@ impl Writer {
     /// The first file that can't be written; nothing is written after it.
     pub(super) fn keep_writing(&self) -> Result<(), DiskError> {
         while let Some(parts) = self.next() {
-            parts.write(&self.files)?;
-            self.reader.release(&parts);
-            let mut waiting = self.waiting();
-            waiting.parts.pop_front();
-            waiting.bytes -= parts.bytes();
-            waiting.written += 1;
-            self.changed.notify_all();
+            self.write(&parts)?;
         }
+        Ok(())
+    }
+
+    /// Writes what waits, on the caller's thread.
+    ///
+    /// # Errors
+    /// As [`Writer::keep_writing`], which must not run.
+    pub(super) fn write_waiting(&self) -> Result<(), DiskError> {
+        loop {
+            let Some(parts) = self.waiting().parts.front().map(Arc::clone) else {
+                return Ok(());
+            };
+            self.write(&parts)?;
+        }
+    }
+
+    fn write(&self, parts: &FullParts) -> Result<(), DiskError> {
+        parts.write(&self.files)?;
+        self.reader.release(parts);
+        let mut waiting = self.waiting();
+        waiting.parts.pop_front();
+        waiting.bytes -= parts.bytes();
+        waiting.written += 1;
+        self.changed.notify_all();
         Ok(())
     }
 

@@ -70,6 +70,9 @@ pub trait DiskFile: Debug + Send + Sync {
     /// Puts everything written so far on disk. After an error nobody can tell what is there: the kernel may
     /// have dropped the pages, and a second call would succeed without writing them.
     fn sync(&self) -> io::Result<()>;
+
+    /// Whether any name still leads to the file.
+    fn has_name(&self) -> io::Result<bool>;
 }
 
 /// A file system held open.
@@ -146,6 +149,10 @@ impl DiskFile for File {
 
     fn sync(&self) -> io::Result<()> {
         self.sync_data()
+    }
+
+    fn has_name(&self) -> io::Result<bool> {
+        Ok(rustix::fs::fstat(self)?.st_nlink > 0)
     }
 }
 

@@ -4,8 +4,9 @@
 pub mod disk;
 pub(crate) mod entries;
 pub(crate) mod heads;
+mod owner;
 mod store;
 pub(crate) mod tiles;
 
 pub use store::{DiskError, Storage};
-pub(crate) use store::{LogFile, TEMPORARY_SUFFIX, WholeDisk};
+pub(crate) use store::{LogFile, WholeDisk};

@@ -13,28 +13,61 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use indelible_client::durable::DurableError;
 use indelible_client::planted::{self, Bug};
 
 use super::disk::{Disk, DiskFile, FileSystem, Lock, RealDisk};
+use super::owner::Owner;
 
-/// A file operation the system refused.
+/// Why nothing can be read or written.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {action} {}", path.display())]
-pub struct DiskError {
-    /// What was tried, as a verb.
-    pub action: &'static str,
-    /// The file or directory.
-    pub path: PathBuf,
-    /// What the system said.
-    pub source: io::Error,
+#[non_exhaustive]
+pub enum DiskError {
+    /// A file operation the system refused.
+    #[error("cannot {action} {}", path.display())]
+    Failed {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another process has been started on the directory although this one still ran.
+    #[error(
+        "another process has taken over {}: this one signs and writes nothing more; see that only one is \
+         started on it",
+        dir.display()
+    )]
+    TakenOver {
+        /// The data directory.
+        dir: PathBuf,
+    },
+    /// The system gives no random bytes.
+    #[error("the system gives no random bytes")]
+    Random,
 }
 
 impl DiskError {
     /// The stable name of this error.
     pub fn code(&self) -> &'static str {
-        if self.source.kind() == io::ErrorKind::StorageFull { "disk-full" } else { "disk" }
+        match self {
+            Self::Failed { source, .. } if source.kind() == io::ErrorKind::StorageFull => "disk-full",
+            Self::Failed { .. } => "disk",
+            Self::TakenOver { .. } => "log-taken-over",
+            Self::Random => "no-random-bytes",
+        }
+    }
+
+    /// Whether another process owns the directory now.
+    pub fn is_taken_over(&self) -> bool {
+        matches!(self, Self::TakenOver { .. })
+    }
+
+    pub(crate) fn failed(action: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Failed { action, path: path.to_owned(), source }
     }
 }
 
@@ -42,17 +75,45 @@ impl DiskError {
 #[derive(Clone, Debug)]
 pub struct Storage {
     disk: Arc<dyn Disk>,
+    /// Who may write; `None` before anyone else can know of the files.
+    owner: Option<Arc<Owner>>,
 }
 
 impl Storage {
     /// Storage on this disk.
     pub fn on(disk: Arc<dyn Disk>) -> Self {
-        Self { disk }
+        Self { disk, owner: None }
     }
 
     /// Storage on the file system of this machine.
     pub fn real() -> Self {
         Self::on(Arc::new(RealDisk))
+    }
+
+    /// The same files, now owned by this process: none that had them before writes any more. On disk when the
+    /// call returns.
+    pub(crate) fn take_over(&self, dir: &Path) -> Result<Self, DiskError> {
+        let token = Owner::new_token()?;
+        let path = Owner::path(dir);
+        let temporary = temporary(&path, &token);
+        let file = self.write(&temporary, &Owner::text())?;
+        file.sync()?;
+        self.disk.rename(&temporary, &path).map_err(|source| failed("rename a file to", &path, source))?;
+        self.sync_dir(dir)?;
+        let owner = Owner::new(dir, token, file.file);
+        Ok(Self { disk: Arc::clone(&self.disk), owner: Some(Arc::new(owner)) })
+    }
+
+    /// # Errors
+    /// [`DiskError::TakenOver`] if another process owns the files now.
+    pub(crate) fn check_owner(&self) -> Result<(), DiskError> {
+        self.owner.as_ref().map_or(Ok(()), |owner| owner.check())
+    }
+
+    /// Where a file is written that is to have the name `path`: in the same directory, and no other process
+    /// writes there.
+    pub(crate) fn temporary(&self, path: &Path) -> PathBuf {
+        temporary(path, self.owner.as_ref().map_or("new", |owner| owner.token()))
     }
 
     /// The whole content of `path`; `None` if there is no such file.
@@ -80,14 +141,13 @@ impl Storage {
     /// Gives `path` the content `bytes`. Missing directories are made.
     pub(crate) fn put(&self, path: &Path, temporary: &Path, bytes: &[u8]) -> Result<(), DiskError> {
         self.write(temporary, bytes)?;
-        match self.disk.rename(temporary, path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+        match self.rename_unsynced(temporary, path) {
+            Err(DiskError::Failed { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                 self.create_missing_dirs(path.parent().unwrap_or(path))?;
-                self.disk.rename(temporary, path)
+                self.rename_unsynced(temporary, path)
             }
             renamed => renamed,
         }
-        .map_err(|source| failed("rename a new file to", path, source))
     }
 
     /// Gives `path` the content `bytes`, whether or not it exists.
@@ -95,47 +155,41 @@ impl Storage {
     /// # Errors
     /// After any it is unknown which content a restart will find.
     pub(crate) fn replace(&self, path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
-        let mut name = OsString::from(".");
-        name.push(path.file_name().unwrap_or_default());
-        name.push(TEMPORARY_SUFFIX);
-        let temporary = path.with_file_name(name);
+        if planted::has(Bug::TornCheckpoint) {
+            return self.write(path, bytes)?.sync();
+        }
+        let temporary = self.temporary(path);
         self.write(&temporary, bytes)?.sync()?;
         self.rename(&temporary, path)
     }
 
-    /// Creates `path` with `len` bytes, `head` and then zeros that are really written, so that later writes
-    /// inside it allocate nothing. `temporary` must be in the same directory and is overwritten.
-    pub(crate) fn create_filled(
-        &self,
-        path: &Path,
-        temporary: &Path,
-        head: &[u8],
-        len: u64,
-    ) -> Result<(), DiskError> {
-        let file = self.write(temporary, head)?;
+    /// Gives `path` a file of `len` bytes, `head` and then zeros that are really written, so that later writes
+    /// inside it allocate nothing.
+    pub(crate) fn create_filled(&self, path: &Path, head: &[u8], len: u64) -> Result<LogFile, DiskError> {
+        let temporary = self.temporary(path);
+        let file = self.write(&temporary, head)?;
         file.zero(head.len() as u64, len)?;
-        file.sync()?;
-        self.rename(temporary, path)
+        self.finish(file, &temporary, path)
     }
 
-    /// Overwrites the start of `temporary` with `head` and renames it to `path`; as durable as
+    /// Overwrites the start of `spare` with `head` and renames it to `path`; as durable as
     /// [`Storage::create_filled`], without writing the rest of the file again.
-    pub(crate) fn recycle(&self, path: &Path, temporary: &Path, head: &[u8]) -> Result<(), DiskError> {
-        let file = self.open(temporary)?;
+    pub(crate) fn recycle(&self, path: &Path, spare: &Path, head: &[u8]) -> Result<LogFile, DiskError> {
+        let file = self.disk.open(spare).map_err(|source| failed("open", spare, source))?;
+        let file = LogFile { file, path: spare.to_owned() };
         file.write_at(head, 0)?;
+        self.finish(file, spare, path)
+    }
+
+    fn finish(&self, file: LogFile, temporary: &Path, path: &Path) -> Result<LogFile, DiskError> {
         file.sync()?;
-        self.rename(temporary, path)
+        self.rename(temporary, path)?;
+        Ok(LogFile { path: path.to_owned(), ..file })
     }
 
-    /// Opens an existing file for writing.
-    pub(crate) fn open(&self, path: &Path) -> Result<LogFile, DiskError> {
-        let file = self.disk.open(path).map_err(|source| failed("open", path, source))?;
-        Ok(LogFile { file, path: path.to_owned() })
-    }
-
-    /// Renames within one directory; whether a crash leaves the old or the new name is open until the
-    /// directory is synced.
+    /// Renames; whether a crash leaves the old or the new name is open until the directory is synced.
     pub(crate) fn rename_unsynced(&self, from: &Path, to: &Path) -> Result<(), DiskError> {
+        self.check_owner()?;
         self.disk.rename(from, to).map_err(|source| failed("rename a file to", to, source))
     }
 
@@ -155,6 +209,7 @@ impl Storage {
 
     /// Deletes `path`.
     pub(crate) fn remove(&self, path: &Path) -> Result<(), DiskError> {
+        self.check_owner()?;
         self.disk.remove(path).map_err(|source| failed("delete", path, source))
     }
 
@@ -251,7 +306,7 @@ impl LogFile {
             return Ok(());
         }
         match self.file.sync() {
-            Err(_) if planted::has(Bug::AckOnSyncError) => Ok(()),
+            Err(_) if is_taken_for_success() => Ok(()),
             synced => synced.map_err(|source| failed("sync", &self.path, source)),
         }
     }
@@ -272,11 +327,25 @@ impl WholeDisk {
 }
 
 fn failed(action: &'static str, path: &Path, source: io::Error) -> DiskError {
-    DiskError { action, path: path.to_owned(), source }
+    DiskError::failed(action, path, source)
+}
+
+/// Whether the process has a bug that makes nothing of the failure at hand.
+fn is_taken_for_success() -> bool {
+    static FAILED_BEFORE: AtomicBool = AtomicBool::new(false);
+    planted::has(Bug::AckOnSyncError)
+        || planted::has(Bug::IgnoreSecondFailure) && FAILED_BEFORE.swap(true, Ordering::Relaxed)
+}
+
+fn temporary(path: &Path, token: &str) -> PathBuf {
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(format!(".{token}{TEMPORARY_SUFFIX}"));
+    path.with_file_name(name)
 }
 
 /// Ends the names of files whose content is not complete yet, or not needed any more.
-pub(crate) const TEMPORARY_SUFFIX: &str = ".tmp";
+const TEMPORARY_SUFFIX: &str = ".tmp";
 
 /// What files are filled with, at most this much a call.
 static ZEROS: [u8; 256 * 1024] = [0; 256 * 1024];

@@ -62,7 +62,8 @@ pub(crate) struct TileFiles {
 
 impl TileFiles {
     pub(crate) fn new(storage: Storage, data_dir: &Path) -> Self {
-        Self { storage, dir: data_dir.to_owned(), temporary: data_dir.join(".tile.tmp") }
+        let temporary = storage.temporary(&data_dir.join("tile"));
+        Self { storage, dir: data_dir.to_owned(), temporary }
     }
 
     /// Makes the directories that every log has.

@@ -53,6 +53,10 @@ impl DiskFile for ForgetfulFile {
         }
         self.file.sync()
     }
+
+    fn has_name(&self) -> io::Result<bool> {
+        self.file.has_name()
+    }
 }
 
 impl Forgetful {
@@ -87,7 +91,14 @@ impl Disk for Forgetful {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        RealDisk.rename(from, to)
+        RealDisk.rename(from, to)?;
+        // The bytes go with their file, and those of the file that was there before with theirs.
+        for bytes in [&self.0.unwritten, &self.0.lost] {
+            let mut bytes = bytes.lock().unwrap();
+            let others = std::mem::take(&mut *bytes).into_iter().filter(|(path, _)| path != to);
+            *bytes = others.map(|(path, at)| (if path == from { to.to_owned() } else { path }, at)).collect();
+        }
+        Ok(())
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {

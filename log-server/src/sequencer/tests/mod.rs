@@ -1,5 +1,6 @@
 //! What the tests of the sequencer share: a log in a temporary directory with a fixed key.
 
+mod fencing;
 mod growth;
 mod limits;
 pub(crate) mod records;
