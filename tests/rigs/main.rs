@@ -9,11 +9,15 @@
 //! both and runs them.
 
 mod bit_flips;
+mod crash_points;
+mod disk;
 mod disk_full;
+mod fault_pairs;
 mod image;
 mod kill;
 mod ledger;
 mod load;
+mod modelled;
 mod overload;
 mod power_cuts;
 mod random;
@@ -36,7 +40,9 @@ use row::{Outcome, Row, Scale, Trials};
 /// Every row, in the order of `docs/reliability.md`.
 const ROWS: &[&dyn Row] = &[
     &power_cuts::PowerCuts,
+    &crash_points::CrashPoints,
     &syscalls::Syscalls,
+    &fault_pairs::FaultPairs,
     &kill::Kill,
     &disk_full::DiskFull,
     &receipts::Receipts,
