@@ -87,6 +87,19 @@ impl Running {
         self.child.id()
     }
 
+    /// How much of its memory is resident, in KiB.
+    ///
+    /// # Panics
+    ///
+    /// If the system does not say.
+    pub fn resident_kib(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.pid());
+        let status = std::fs::read_to_string(path).expect("the process has a status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS is there");
+        let number = line.trim().trim_end_matches(" kB");
+        number.parse().expect("a number of KiB")
+    }
+
     /// What it has printed so far.
     pub fn output(&self) -> String {
         tail(&self.log)
