@@ -5,6 +5,7 @@
 
 mod bundle;
 mod client_rules;
+mod crowds;
 mod duplicates;
 mod durability;
 mod failures;
