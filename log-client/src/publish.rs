@@ -11,6 +11,7 @@
 //! was published: it then gets a proof of the same record.
 
 mod draft;
+mod kept_rules;
 mod outbox;
 mod place;
 
@@ -30,6 +31,7 @@ use indelible_proto::size::LeafIndex;
 use indelible_proto::time::UnixSeconds;
 
 pub use draft::{Body, Draft};
+pub use kept_rules::{KeptRules, delta};
 pub use outbox::{Kept, Outbox};
 pub use place::{Disagreement, Place, PlaceError, first_place, next_place};
 

@@ -21,6 +21,7 @@ mod policy;
 mod published;
 mod restart;
 mod restored;
+mod rules_history;
 mod setup;
 mod smoke;
 mod sockets;

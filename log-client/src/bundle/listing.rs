@@ -56,6 +56,16 @@ pub fn hash_listing(
     input: &mut impl BufRead,
     progress: &mut dyn FnMut(u64),
 ) -> Result<ListingDigest, ListingFileError> {
+    read_listing(input, progress, &mut |_| {})
+}
+
+/// The same, and `each` is given every line that stands by itself, in order and without its newline. What it was given
+/// is a listing only once this returns one.
+pub(super) fn read_listing(
+    input: &mut impl BufRead,
+    progress: &mut dyn FnMut(u64),
+    each: &mut dyn FnMut(&[u8]),
+) -> Result<ListingDigest, ListingFileError> {
     let mut hasher = ListingHasher::new();
     let mut text = Vec::with_capacity(MAX_LINE_BYTES + 1);
     let mut number = 0u64;
@@ -74,6 +84,7 @@ pub fn hash_listing(
             });
         };
         hasher.push(line).map_err(|error| ListingFileError::Line { line: number, error })?;
+        each(line);
     }
     hasher.finish().map_err(ListingFileError::Whole)
 }

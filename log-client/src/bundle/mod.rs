@@ -5,6 +5,7 @@
 //! [`BundleTree`]: indelible_proto::bundle_tree::BundleTree
 
 mod archive;
+mod changes;
 mod directory;
 mod listing;
 mod record;
@@ -15,6 +16,7 @@ use std::path::Path;
 use indelible_proto::bundle_tree::BundleTree;
 
 pub use archive::{ArchiveError, ArchiveErrorKind, Format, MAX_ENTRIES, MAX_UNPACKED_BYTES};
+pub use changes::{Changes, changes_between, changes_since};
 pub use directory::hash_directory;
 pub use listing::{ListingFileError, hash_listing};
 pub use record::bundle_of_record;

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use indelible_proto::bundle_tree::BundleTree;
 use indelible_proto::policy::{Policy, VerifiedCheckpoint};
+use indelible_proto::record::body::{Delta, RulesBody};
 use indelible_proto::record::{ChannelName, Predicate, RecordId, SignedRecord};
 use indelible_proto::sign::RecordSigner;
 use serde_json::{Value, json};
@@ -21,10 +23,10 @@ use crate::http::{HttpClient, Timeouts};
 use crate::keys::read_record_signer;
 use crate::log_submit::HttpLog;
 use crate::publish::{
-    Disagreement, Draft, Outbox, Pace, PlaceError, PublishError, Published, Terms, adopt, conclude, prepare,
-    send, statement,
+    Disagreement, Draft, KeptRules, Outbox, Pace, PlaceError, PublishError, Published, Terms, adopt,
+    conclude, prepare, send, statement,
 };
-use crate::state::LastRecord;
+use crate::state::{LastRecord, StateError};
 
 /// The log, its policy, and what is remembered of it.
 #[derive(Debug, Args)]
@@ -113,6 +115,37 @@ impl Publication {
         }
     }
 
+    /// What changed from the newest rules of the channel to `tree`, if that is known here. Keeps the listing for the
+    /// record after this one, unless this one is only shown.
+    pub(super) fn rules_delta(
+        &self,
+        channel: &ChannelName,
+        tree: &BundleTree,
+        count: bool,
+    ) -> Result<Option<Delta>, Failure> {
+        let state = OpenState::open(&self.dir)?;
+        let failure = |error: StateError| {
+            let failure = state_failure(&error);
+            let next = match error {
+                StateError::Damaged { .. } => {
+                    "pass --previous with the rules before and --from with their proof, or --no-delta; this publication \
+                     then replaces the file"
+                }
+                _ => return failure,
+            };
+            Failure { next: next.to_owned(), ..failure }
+        };
+        let kept = KeptRules::open(&self.dir, &state.state, channel).map_err(failure)?;
+        let delta = match count {
+            true => kept.delta(tree, &self.policy).map_err(failure)?,
+            false => None,
+        };
+        if !self.args.dry_run {
+            kept.keep(tree).map_err(failure)?;
+        }
+        Ok(delta)
+    }
+
     /// Publishes the draft; `None` if it was only to be shown.
     pub(super) fn publish(
         &self,
@@ -197,6 +230,15 @@ impl Publication {
     pub(super) fn conclude(&self, published: &Published, proofs: &[PathBuf]) -> Result<OpenState, Failure> {
         let state = OpenState::open(&self.dir)?;
         conclude(&state.state, published, &self.policy, proofs).map_err(|error| self.failure(&error))?;
+        if let Predicate::Rules(common, body) = &published.record.statement().predicate {
+            let channel = &common.channel;
+            let last = state.state.last_record(channel).map_err(|error| state_failure(&error))?;
+            if last.is_none_or(|last| last.seq <= common.seq) {
+                KeptRules::open(&self.dir, &state.state, channel)
+                    .and_then(|kept| kept.newest(published, &body.bundle))
+                    .map_err(|error| state_failure(&error))?;
+            }
+        }
         Ok(state)
     }
 
@@ -219,6 +261,16 @@ impl Publication {
             .with("proofs", proofs.iter().map(|path| path.display().to_string()).collect::<Vec<_>>());
         output.lines.push(format!("  record     {id}"));
         output.lines.push(format!("  log        {}, entry {index} of {size}", checkpoint.origin()));
+        if let Predicate::Rules(_, RulesBody { delta: Some(delta), .. }) = &statement.predicate {
+            let Delta { from, added, changed, removed } = delta;
+            output.lines.push(format!(
+                "  changes    {added} added, {changed} changed, {removed} removed since record {from}"
+            ));
+            output = output.with(
+                "delta",
+                json!({ "from": from.to_string(), "added": added, "changed": changed, "removed": removed }),
+            );
+        }
         let witnesses = report_witnesses(checkpoint, &mut output.lines);
         for path in proofs {
             output.lines.push(format!("  proof      {}", path.display()));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use indelible_proto::record::body::{
-    ChannelBody, HeadBody, ReleaseBody, ReviewBody, RulesBody, WithdrawBody,
+    ChannelBody, Delta, HeadBody, ReleaseBody, ReviewBody, RulesBody, WithdrawBody,
 };
 use indelible_proto::record::{
     Audience, Chain, ChannelName, Common, Predicate, RecordId, SignedRecord, Statement, Subject,
@@ -95,7 +95,8 @@ impl Draft {
         Statement { subject, predicate }
     }
 
-    /// Whether `record` says what this draft says: the same in everything but its place and its times.
+    /// Whether `record` says what this draft says: the same in everything but its place, its times, and what is counted
+    /// from its place.
     pub fn is_said_by(&self, record: &SignedRecord) -> bool {
         let statement = record.statement();
         let common = statement.predicate.common();
@@ -104,10 +105,19 @@ impl Draft {
         };
         let said = match &statement.predicate {
             Predicate::Head(_, body) => self.clone().after_recovery(body.recovery),
+            Predicate::Rules(_, body) => self.clone().with_delta(body.delta),
             _ => self.clone(),
         };
         // The lifetime is part of what is said; the moment it started is not.
         said.statement(&place, common.issued) == *statement
+    }
+
+    /// The same draft with this count of what changed since the rules before.
+    fn with_delta(mut self, delta: Option<Delta>) -> Self {
+        if let Body::Rules(body) = &mut self.body {
+            body.delta = delta;
+        }
+        self
     }
 
     /// The same draft where the recovery chain has come to this record, which a heartbeat has to name.

@@ -81,16 +81,40 @@ fn publish_on(
     proofs: &[PathBuf],
     console: Console,
 ) -> Result<Exit, Failure> {
-    let publication = Publication::open(log, &record.keys)?;
-    let (channel, genesis) = publication.channel(record.channel.as_deref(), record.channel_name)?;
-    let Said { subject, body, lifetime_s } = said;
-    let draft = Draft { channel, chain, subject, body, lifetime_s };
-    let Some(published) = publication.publish(&draft, genesis, console)? else {
-        return Ok(Exit::Verified);
-    };
-    publication.conclude(&published, proofs)?;
-    console.result(Exit::Verified, publication.report(&published, proofs));
-    Ok(Exit::Verified)
+    Place::open(log, record)?.publish(chain, said, proofs, console)
+}
+
+/// Where a record is to be published.
+struct Place {
+    publication: Publication,
+    channel: ChannelName,
+    genesis: Option<RecordId>,
+}
+
+impl Place {
+    fn open(log: LogArgs, record: RecordArgs) -> Result<Self, Failure> {
+        let publication = Publication::open(log, &record.keys)?;
+        let (channel, genesis) = publication.channel(record.channel.as_deref(), record.channel_name)?;
+        Ok(Self { publication, channel, genesis })
+    }
+
+    fn publish(
+        self,
+        chain: Chain,
+        said: Said,
+        proofs: &[PathBuf],
+        console: Console,
+    ) -> Result<Exit, Failure> {
+        let Self { publication, channel, genesis } = self;
+        let Said { subject, body, lifetime_s } = said;
+        let draft = Draft { channel, chain, subject, body, lifetime_s };
+        let Some(published) = publication.publish(&draft, genesis, console)? else {
+            return Ok(Exit::Verified);
+        };
+        publication.conclude(&published, proofs)?;
+        console.result(Exit::Verified, publication.report(&published, proofs));
+        Ok(Exit::Verified)
+    }
 }
 
 fn hash(file: &Path, console: Console) -> Result<Hash, Failure> {
