@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use indelible_proto::entry_bundle::Entry;
-use indelible_proto::record::{ChannelName, ChannelState, SignedRecord, may_follow};
+use indelible_proto::record::{
+    ChannelName, ChannelState, SignedRecord, VerifiedSignatures, may_follow_verified,
+};
 use indelible_proto::size::TreeSize;
 use indelible_proto::tree::{Frontier, TreeHead};
 
@@ -16,6 +18,17 @@ pub enum LogKind {
     /// Any bytes.
     Raw,
 }
+
+/// An entry, and in a log of records what it is.
+#[derive(Debug)]
+pub struct Read {
+    /// The entry.
+    pub entry: Entry,
+    record: Option<RecordOrCode>,
+}
+
+/// A record with its verified signatures, or the stable name of what keeps the bytes from being one.
+type RecordOrCode = Result<Box<(SignedRecord, VerifiedSignatures)>, &'static str>;
 
 /// Everything that was learned from the entries up to some size.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,25 +72,61 @@ impl Ahead {
         self.frontier.head()
     }
 
+    /// Reads entries as records and verifies their signatures on all cores, which is nearly all of the work and needs no
+    /// order. The keys are those of the channels as they are here; what a key that comes later has signed is verified
+    /// when its record is taken in.
+    pub fn read(&self, kind: LogKind, before: &Scan, entries: Vec<Entry>) -> Vec<Read> {
+        if kind == LogKind::Raw {
+            return entries.into_iter().map(|entry| Read { entry, record: None }).collect();
+        }
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let share = entries.len().div_ceil(cores).max(1);
+        let read_share = |share: &[Entry]| -> Vec<RecordOrCode> {
+            share.iter().map(|entry| self.read_record(before, entry)).collect()
+        };
+        let records: Vec<RecordOrCode> = std::thread::scope(|scope| {
+            let mut shares = entries.chunks(share);
+            let own = shares.next();
+            let begin =
+                |share| std::thread::Builder::new().spawn_scoped(scope, move || read_share(share)).ok();
+            let others: Vec<_> = shares.map(|share| (share, begin(share))).collect();
+            let mut records = own.map(read_share).unwrap_or_default();
+            for (share, thread) in others {
+                // Where there is no thread to be had, its share is done here.
+                let read = thread.and_then(|thread| thread.join().ok());
+                records.extend(read.unwrap_or_else(|| read_share(share)));
+            }
+            records
+        });
+        entries.into_iter().zip(records).map(|(entry, record)| Read { entry, record: Some(record) }).collect()
+    }
+
+    fn read_record(&self, before: &Scan, entry: &Entry) -> RecordOrCode {
+        let record = SignedRecord::parse(entry.as_bytes()).map_err(|error| error.code())?;
+        let verified = VerifiedSignatures::verify(self.channel(before, &record), &record);
+        Ok(Box::new((record, verified)))
+    }
+
+    fn channel<'a>(&'a self, before: &'a Scan, record: &SignedRecord) -> Option<&'a ChannelState> {
+        let name = &record.statement().predicate.common().channel;
+        self.channels.get(name).or_else(|| before.channels.get(name))
+    }
+
     /// Takes in the next entry, whatever it is. The error is the stable name of the rule that keeps it from
     /// being a record that may stand here; the channels then stay as they were.
     ///
     /// # Panics
     /// Never: the tree has fewer entries than a signed size.
-    pub fn append(&mut self, kind: LogKind, before: &Scan, entry: &Entry) -> Result<(), &'static str> {
-        self.frontier.append(entry.leaf_hash()).map_err(|error| error.code())?;
-        match kind {
-            LogKind::Raw => Ok(()),
-            LogKind::Records => self.replay(before, entry),
-        }
-    }
-
-    fn replay(&mut self, before: &Scan, entry: &Entry) -> Result<(), &'static str> {
-        let record = SignedRecord::parse(entry.as_bytes()).map_err(|error| error.code())?;
-        let name = &record.statement().predicate.common().channel;
-        let state = self.channels.get(name).or_else(|| before.channels.get(name));
-        let next = may_follow(state, &record).map_err(|error| error.code())?;
-        self.channels.insert(name.clone(), next);
+    pub fn append(&mut self, before: &Scan, read: &Read) -> Result<(), &'static str> {
+        self.frontier.append(read.entry.leaf_hash()).map_err(|error| error.code())?;
+        let (record, verified) = match &read.record {
+            None => return Ok(()),
+            Some(Err(code)) => return Err(code),
+            Some(Ok(read)) => (&read.0, &read.1),
+        };
+        let state = self.channel(before, record);
+        let next = may_follow_verified(state, record, verified).map_err(|error| error.code())?;
+        self.channels.insert(record.statement().predicate.common().channel.clone(), next);
         Ok(())
     }
 }

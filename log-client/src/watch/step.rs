@@ -274,10 +274,11 @@ impl Watch {
         };
         let (before, to) = (ahead.frontier.size(), target.head().size);
         let wanted = usize::try_from(to.get().saturating_sub(before.get())).unwrap_or(usize::MAX);
-        for entry in entries.into_iter().take(wanted) {
+        let entries = entries.into_iter().take(wanted).collect();
+        for read in ahead.read(self.kind, &self.held.scan, entries) {
             let index = ahead.frontier.size().next_index();
-            if let Err(code) = ahead.append(self.kind, &self.held.scan, &entry) {
-                actions.push(self.bad(&from, Alert::RecordRefused { index, code, entry }));
+            if let Err(code) = ahead.append(&self.held.scan, &read) {
+                actions.push(self.bad(&from, Alert::RecordRefused { index, code, entry: read.entry }));
             }
         }
         let read = ahead.frontier.size();
