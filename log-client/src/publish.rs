@@ -12,6 +12,7 @@
 
 mod draft;
 mod kept_rules;
+mod many;
 mod outbox;
 mod place;
 
@@ -32,6 +33,7 @@ use indelible_proto::time::UnixSeconds;
 
 pub use draft::{Body, Draft};
 pub use kept_rules::{KeptRules, delta};
+pub use many::{batch_of, conclude_many, send_many};
 pub use outbox::{Kept, Outbox};
 pub use place::{Disagreement, Place, PlaceError, first_place, next_place};
 
@@ -279,6 +281,11 @@ impl Prepared {
     /// The record to be sent.
     pub fn record(&self) -> &SignedRecord {
         &self.kept.record
+    }
+
+    /// The record that opened its channel.
+    pub fn genesis(&self) -> RecordId {
+        self.genesis
     }
 
     /// Whether an earlier run signed it.

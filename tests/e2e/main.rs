@@ -25,6 +25,7 @@ mod rules_history;
 mod setup;
 mod smoke;
 mod sockets;
+mod submit_many;
 mod vendor;
 mod vendor_life;
 mod verify;

@@ -1,5 +1,6 @@
 //! One publication on the command line: its arguments, its run, its report, and what each failure asks for.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -23,8 +24,8 @@ use crate::http::{HttpClient, Timeouts};
 use crate::keys::read_record_signer;
 use crate::log_submit::HttpLog;
 use crate::publish::{
-    Disagreement, Draft, KeptRules, Outbox, Pace, PlaceError, PublishError, Published, Terms, adopt,
-    conclude, prepare, send, statement,
+    Disagreement, Draft, KeptRules, Outbox, Pace, PlaceError, Prepared, PublishError, Published, Terms,
+    adopt, conclude, conclude_many, prepare, send, send_many, statement,
 };
 use crate::state::{LastRecord, StateError};
 
@@ -187,6 +188,65 @@ impl Publication {
         published.map_err(|error| self.failure(&error))
     }
 
+    /// Gets records that were signed elsewhere ready to be handed in together. What opened a channel is asked for once.
+    pub(super) fn adopt_all(&self, records: Vec<SignedRecord>) -> Result<Vec<Prepared>, Failure> {
+        let mut known = BTreeMap::<ChannelName, RecordId>::new();
+        let runtime = runtime()?;
+        let mut prepared = Vec::with_capacity(records.len());
+        for record in records {
+            let channel = record.statement().predicate.common().channel.clone();
+            let genesis = match known.get(&channel) {
+                Some(genesis) => Some(*genesis),
+                None => {
+                    let (_, pinned) = self.channel(None, Some(channel.clone()))?;
+                    let remembered = self.remembered(&channel)?;
+                    pinned.or(remembered.map(|remembered| remembered.genesis))
+                }
+            };
+            let terms = self.terms(genesis, None)?;
+            let ready = runtime.block_on(adopt(&self.log, record, &terms));
+            let ready = ready.map_err(|error| self.failure(&error))?;
+            known.insert(channel, ready.genesis());
+            prepared.push(ready);
+        }
+        Ok(prepared)
+    }
+
+    /// Hands in one batch of them; each ends on its own.
+    pub(super) fn submit_batch(
+        &self,
+        records: Vec<Prepared>,
+    ) -> Result<Vec<Result<Published, Failure>>, Failure> {
+        let terms = self.terms(None, None)?;
+        let outbox = Outbox::open(&self.dir).map_err(|error| state_failure(&error))?;
+        let clock = Clock(Instant::now());
+        let ends = runtime()?.block_on(send_many(&self.log, &clock, records, &outbox, &terms));
+        let ends = ends.map_err(|error| self.failure(&error))?;
+        Ok(ends.into_iter().map(|end| end.map_err(|error| self.failure(&error))).collect())
+    }
+
+    /// Writes the proofs of a batch and remembers its newest records.
+    pub(super) fn conclude_batch(&self, published: &[(Published, PathBuf)]) -> Result<(), Failure> {
+        let state = OpenState::open(&self.dir)?;
+        conclude_many(&state.state, published, &self.policy).map_err(|error| self.failure(&error))?;
+        published.iter().try_for_each(|(published, _)| self.newest_rules(&state, published))
+    }
+
+    /// Takes rules for the newest of their channel, unless newer records of it were published from here.
+    fn newest_rules(&self, state: &OpenState, published: &Published) -> Result<(), Failure> {
+        let Predicate::Rules(common, body) = &published.record.statement().predicate else {
+            return Ok(());
+        };
+        let channel = &common.channel;
+        let last = state.state.last_record(channel).map_err(|error| state_failure(&error))?;
+        if last.is_some_and(|last| last.seq > common.seq) {
+            return Ok(());
+        }
+        KeptRules::open(&self.dir, &state.state, channel)
+            .and_then(|kept| kept.newest(published, &body.bundle))
+            .map_err(|error| state_failure(&error))
+    }
+
     fn remembered(&self, channel: &ChannelName) -> Result<Option<LastRecord>, Failure> {
         OpenState::open(&self.dir)?.state.last_record(channel).map_err(|error| state_failure(&error))
     }
@@ -230,15 +290,7 @@ impl Publication {
     pub(super) fn conclude(&self, published: &Published, proofs: &[PathBuf]) -> Result<OpenState, Failure> {
         let state = OpenState::open(&self.dir)?;
         conclude(&state.state, published, &self.policy, proofs).map_err(|error| self.failure(&error))?;
-        if let Predicate::Rules(common, body) = &published.record.statement().predicate {
-            let channel = &common.channel;
-            let last = state.state.last_record(channel).map_err(|error| state_failure(&error))?;
-            if last.is_none_or(|last| last.seq <= common.seq) {
-                KeptRules::open(&self.dir, &state.state, channel)
-                    .and_then(|kept| kept.newest(published, &body.bundle))
-                    .map_err(|error| state_failure(&error))?;
-            }
-        }
+        self.newest_rules(&state, published)?;
         Ok(state)
     }
 

@@ -3,6 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use indelible_proto::hash::leaf_hash;
+use indelible_proto::policy::Policy;
+use indelible_proto::proof::LogProof;
 use indelible_proto::record::{Chain, MAX_RECORD_BYTES, SignedRecord};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -10,6 +13,8 @@ use super::console::{Console, Output, chain};
 use super::exit::{Exit, Failure};
 use super::inputs::read_input;
 use super::publication::{LogArgs, Publication};
+use crate::durable;
+use crate::publish::batch_of;
 
 /// Most records of one run: each is kept in memory.
 const MAX_RECORDS: usize = 100_000;
@@ -17,8 +22,9 @@ const MAX_RECORDS: usize = 100_000;
 /// Hand signed records in, and get their proofs
 ///
 /// For records that were signed elsewhere, one or a whole directory of them. They are sent in the order of their
-/// channels, each proof is verified and written beside its record. Interrupted, run it again: what is in the log
-/// already is answered with its proof.
+/// channels, up to 256 in one request; each proof is verified and written beside its record. A record that is refused
+/// is reported and does not stop the others. Interrupted, run it again: what has its proof already is not sent again,
+/// and what is in the log is answered with its proof.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   indelible submit agent.leaf --proof agent-1.2.tar.gz.tlog-proof --policy policy.txt
@@ -57,21 +63,77 @@ pub(super) fn run(args: SubmitArgs, console: Console) -> Result<Exit, Failure> {
     }
     leaves.sort_by(|left, right| place(&left.record).cmp(&place(&right.record)));
     let publication = Publication::open(args.log, &[])?;
-    let bar = bar(console, leaves.len());
-    for leaf in &leaves {
-        let published = publication.submit(leaf.record.clone())?;
-        let proof = args.proof.clone().unwrap_or_else(|| beside(&leaf.path));
-        let proofs = std::slice::from_ref(&proof);
-        publication.conclude(&published, proofs)?;
-        bar.suspend(|| console.report(publication.report(&published, proofs)));
-        bar.inc(1);
+    match <[Leaf; 1]>::try_from(leaves) {
+        Ok([leaf]) => submit_one(&publication, leaf, args.proof, console),
+        Err(leaves) => submit_all(&publication, leaves, console),
+    }
+}
+
+fn submit_one(
+    publication: &Publication,
+    leaf: Leaf,
+    proof: Option<PathBuf>,
+    console: Console,
+) -> Result<Exit, Failure> {
+    let published = publication.submit(leaf.record)?;
+    let proofs = [proof.unwrap_or_else(|| beside(&leaf.path))];
+    publication.conclude(&published, &proofs)?;
+    console.result(Exit::Verified, publication.report(&published, &proofs));
+    Ok(Exit::Verified)
+}
+
+fn submit_all(publication: &Publication, leaves: Vec<Leaf>, console: Console) -> Result<Exit, Failure> {
+    let (total, bar) = (leaves.len(), bar(console, leaves.len()));
+    let (proved, leaves): (Vec<Leaf>, Vec<Leaf>) =
+        leaves.into_iter().partition(|leaf| has_proof(leaf, publication.policy()));
+    bar.inc(proved.len() as u64);
+    let (paths, records): (Vec<PathBuf>, Vec<SignedRecord>) =
+        leaves.into_iter().map(|leaf| (leaf.path, leaf.record)).unzip();
+    let mut paths = paths.into_iter();
+    let mut waiting = publication.adopt_all(records)?;
+    let (mut exit, mut refused) = (Exit::Verified, 0usize);
+    while !waiting.is_empty() {
+        let rest = waiting.split_off(batch_of(&waiting).clamp(1, waiting.len()));
+        let batch = std::mem::replace(&mut waiting, rest);
+        let mut published = Vec::with_capacity(batch.len());
+        for (end, path) in publication.submit_batch(batch)?.into_iter().zip(&mut paths) {
+            match end {
+                Ok(record) => published.push((record, beside(&path))),
+                Err(failure) => {
+                    exit = exit.graver(failure.exit);
+                    refused = refused.saturating_add(1);
+                    let message = format!("{}: {}", path.display(), failure.message);
+                    bar.suspend(|| console.failure(&Failure { message, ..failure }));
+                }
+            }
+            bar.inc(1);
+        }
+        publication.conclude_batch(&published)?;
+        for (record, proof) in &published {
+            let report = publication.report(record, std::slice::from_ref(proof));
+            bar.suspend(|| console.report(report));
+        }
     }
     bar.finish_and_clear();
-    if leaves.len() > 1 {
-        let line = format!("published: {} records", leaves.len());
-        console.result(Exit::Verified, Output::line(line).with("records", leaves.len()));
-    }
-    Ok(Exit::Verified)
+    let done = total.saturating_sub(refused);
+    let line = match refused {
+        0 => format!("published: {done} records"),
+        _ => format!("published: {done} records; not published: {refused}"),
+    };
+    let output = Output::line(line).with("records", done).with("notPublished", refused);
+    console.result(exit, output.with("already", proved.len()));
+    Ok(exit)
+}
+
+/// Whether an earlier run has left this record's proof, and it holds.
+fn has_proof(leaf: &Leaf, policy: &Policy) -> bool {
+    let Ok(Some(bytes)) = durable::read(&beside(&leaf.path), LogProof::MAX_BYTES) else {
+        return false;
+    };
+    let record = leaf.record.encode();
+    LogProof::parse(&bytes).is_ok_and(|proof| {
+        proof.extra() == Some(&record[..]) && proof.verify(&leaf_hash(&record), policy).is_ok()
+    })
 }
 
 /// The order in which records can be taken: each after the one it follows.
