@@ -110,9 +110,11 @@ impl Index {
         goal: u64,
     ) -> Result<u64, IndexError> {
         let size = self.reader.signed_size();
-        let last = goal.min(filled + STEP_ENTRIES);
+        let last = goal.min(filled + self.step_entries());
         let (mut end, mut rows) = (filled, Vec::new());
-        while end < last && rows.len() < STEP_ROWS {
+        // The row limit is for records: an entry of a raw log has one row.
+        let max_rows = STEP_ROWS.max(usize::try_from(self.step_entries()).unwrap_or(STEP_ROWS));
+        while end < last && rows.len() < max_rows {
             rows.extend(self.rows_of_bundle(end / BUNDLE_ENTRIES, size)?);
             end += BUNDLE_ENTRIES;
         }

@@ -50,6 +50,11 @@ const MEMORY_ENTRIES: RangeInclusive<u64> = 2 * BUNDLE_ENTRIES..=1 << 26;
 /// written together.
 const STEP_ENTRIES: u64 = 256 * BUNDLE_ENTRIES;
 
+/// The same in a raw log whose memory is large: the more keys are moved in one go, the more of them are
+/// neighbours, and the less each costs. So many wait in memory before any is moved; 50 MB while they are sorted,
+/// and a start puts as many into memory again.
+const LARGE_STEP_ENTRIES: u64 = 1 << 20;
+
 /// How much the index's thread steps back behind the others, as the command `nice` counts.
 const LESS_URGENT: i32 = 10;
 
@@ -246,7 +251,7 @@ impl Index {
         let idle = |memory: &mut Memory| {
             let idle = match self.is_broken() {
                 true => self.given_up.load(Ordering::Acquire),
-                false => memory.goal <= memory.filled && !self.can_remember_more(memory),
+                false => !self.is_due(memory) && !self.can_remember_more(memory),
             };
             !memory.closed && idle
         };
@@ -261,7 +266,7 @@ impl Index {
             (memory.filled, memory.goal)
         };
         match self.store() {
-            Some(store) if filled < goal => {
+            Some(store) if self.step_is_due(filled, goal) => {
                 let filled = self.step(&store, &mut watermark, filled, goal)?;
                 self.memory().filled = filled;
                 self.moved.notify_all();
@@ -270,6 +275,26 @@ impl Index {
             Some(_) => Ok(()),
             None => Err(IndexError::Unwritten),
         }
+    }
+
+    /// Whether enough keys wait to be moved.
+    fn is_due(&self, memory: &Memory) -> bool {
+        self.step_is_due(memory.filled, memory.goal)
+    }
+
+    fn step_is_due(&self, filled: u64, goal: u64) -> bool {
+        let waiting = goal.saturating_sub(filled);
+        if self.has_large_steps() { waiting >= LARGE_STEP_ENTRIES } else { waiting > 0 }
+    }
+
+    /// Whether keys may wait in memory: then it has all of them, which look-ups rely on, and room for far more.
+    fn has_large_steps(&self) -> bool {
+        self.identity.kind == LogKind::Raw && self.memory_entries >= 8 * LARGE_STEP_ENTRIES
+    }
+
+    /// Most entries whose keys are moved in one go.
+    fn step_entries(&self) -> u64 {
+        if self.has_large_steps() { LARGE_STEP_ENTRIES } else { STEP_ENTRIES }
     }
 
     /// Whether memory should take up older entries again after a start: one that has all of them needs no
@@ -282,7 +307,7 @@ impl Index {
     fn remember_some(&self) -> Result<(), IndexError> {
         let end = {
             let memory = self.memory();
-            if memory.filled < memory.goal || !self.can_remember_more(&memory) {
+            if self.is_due(&memory) || !self.can_remember_more(&memory) {
                 return Ok(());
             }
             memory.first
