@@ -179,14 +179,14 @@ impl TreeReader {
         }
     }
 
-    /// The same without touching the disk.
+    /// The same without waiting for the disk.
     pub fn held_tile(&self, id: &TileId) -> Held {
         let edge = self.edge();
         if !id.within(edge.tiles.size()) {
             return Held::Nowhere;
         }
         if id.full().within(edge.tiles.size()) {
-            let full = self.in_memory(Resource::Tile(id.full()));
+            let full = self.at_hand(Resource::Tile(id.full()));
             return full.map_or(Held::OnDisk, |full| Held::Here(tile_prefix(&full, id)));
         }
         let hashes = edge.tiles.partial(id.level()).iter().take(usize::from(id.width().get()));
@@ -205,14 +205,14 @@ impl TreeReader {
         }
     }
 
-    /// The same without touching the disk.
+    /// The same without waiting for the disk.
     pub fn held_bundle(&self, id: &BundleId) -> Held {
         let edge = self.edge();
         if !id.within(edge.tiles.size()) {
             return Held::Nowhere;
         }
         if id.full().within(edge.tiles.size()) {
-            let full = self.in_memory(Resource::Bundle(id.full()));
+            let full = self.at_hand(Resource::Bundle(id.full()));
             return full.and_then(|full| bundle_prefix(&full, id)).map_or(Held::OnDisk, Held::Here);
         }
         bundle_prefix(&edge.bundle.encoded(), id).map_or(Held::Nowhere, Held::Here)
@@ -318,6 +318,19 @@ impl TreeReader {
         let bytes = read()?;
         self.cache.write().unwrap_or_else(PoisonError::into_inner).insert(resource, bytes.clone());
         Ok(bytes)
+    }
+
+    /// From memory, this process's or the system's.
+    fn at_hand(&self, resource: Resource) -> Option<Bytes> {
+        if let Some(bytes) = self.in_memory(resource) {
+            return Some(bytes);
+        }
+        let bytes = match resource {
+            Resource::Tile(id) => self.files.tile_at_hand(id),
+            Resource::Bundle(id) => self.files.bundle_at_hand(id),
+        }?;
+        self.cache.write().unwrap_or_else(PoisonError::into_inner).insert(resource, bytes.clone());
+        Some(bytes)
     }
 
     fn in_memory(&self, resource: Resource) -> Option<Bytes> {

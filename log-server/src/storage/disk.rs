@@ -14,11 +14,12 @@
 
 use std::fmt::Debug;
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use indelible_client::durable::{DirLock, DurableError};
+use rustix::io::{ReadWriteFlags, preadv2};
 
 /// A disk with files and directories.
 pub trait Disk: Debug + Send + Sync {
@@ -27,6 +28,11 @@ pub trait Disk: Debug + Send + Sync {
     /// # Errors
     /// What the system said; so for every call here.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+
+    /// The whole content of a file, if the system has it in memory; `None` where reading it may have to wait.
+    fn read_at_hand(&self, _: &Path) -> io::Result<Option<Vec<u8>>> {
+        Ok(None)
+    }
 
     /// Length of a file in bytes.
     fn len(&self, path: &Path) -> io::Result<u64>;
@@ -85,6 +91,10 @@ pub trait FileSystem: Debug + Send + Sync {
 /// A directory held by one process.
 pub trait Lock: Debug + Send + Sync {}
 
+/// Longer files are not read on the threads that answer requests: copying them takes too long. Bundles of
+/// entries of 1 KiB have 257 KiB.
+const AT_HAND_MAX_BYTES: usize = 512 * 1024;
+
 /// The file system of this machine.
 #[derive(Clone, Copy, Debug)]
 pub struct RealDisk;
@@ -92,6 +102,18 @@ pub struct RealDisk;
 impl Disk for RealDisk {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         fs::read(path)
+    }
+
+    fn read_at_hand(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
+        let file = File::open(path)?;
+        let len = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+        if len > AT_HAND_MAX_BYTES {
+            return Ok(None);
+        }
+        let mut bytes = vec![0; len];
+        let read = preadv2(&file, &mut [IoSliceMut::new(&mut bytes)], 0, ReadWriteFlags::NOWAIT);
+        // A part of it at hand is not enough, and not every file system can say what is.
+        Ok(read.is_ok_and(|read| read == len).then_some(bytes))
     }
 
     fn len(&self, path: &Path) -> io::Result<u64> {

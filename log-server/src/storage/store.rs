@@ -125,6 +125,11 @@ impl Storage {
         }
     }
 
+    /// The same, if it takes no waiting; `None` where it may, or where the file can't be read.
+    pub(crate) fn read_at_hand(&self, path: &Path) -> Option<Vec<u8>> {
+        self.disk.read_at_hand(path).ok().flatten()
+    }
+
     /// The same of a file that is read into memory only up to `max_bytes`.
     pub(crate) fn read_at_most(&self, path: &Path, max_bytes: usize) -> Result<Option<Vec<u8>>, DiskError> {
         match self.disk.len(path) {
