@@ -243,3 +243,24 @@ fn a_directory_of_records_is_handed_in_in_the_order_of_its_channels() {
     }
     desk.at_log(&["submit", "records", "--proof", "one"]).expect(USAGE);
 }
+
+#[test]
+fn a_publication_is_written_down_in_a_file() {
+    let desk = Desk::new();
+    std::fs::create_dir(desk.file("files")).unwrap();
+    std::fs::write(desk.file("files/agent-1"), "agent").unwrap();
+    let lines = format!("files = [\"agent-1\"]\nversion = \"1\"\nchannel-name = \"{CHANNEL}\"\n");
+    std::fs::write(desk.file("files/release.toml"), format!("{lines}key = \"../thief.key\"\n")).unwrap();
+    let release = |more: &[&str]| {
+        desk.at_log(&[["publish", "release", "--from-file", "files/release.toml"].as_slice(), more].concat())
+    };
+    release(&[]).expect(REFUSED);
+    release(&["--key", "publish.key", "--version", "1.0"]).expect(VERIFIED);
+    let Predicate::Release(_, body) = desk.record("files/agent-1.tlog-proof").statement().predicate.clone()
+    else {
+        panic!("a release")
+    };
+    assert_eq!(body.version, "1.0");
+    std::fs::write(desk.file("files/release.toml"), format!("{lines}keys = \"k\"\n")).unwrap();
+    assert_eq!(code(&release(&[]).expect(USAGE)), "publish-file-key");
+}

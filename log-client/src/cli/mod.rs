@@ -21,10 +21,11 @@ mod verify;
 mod watch;
 mod watch_report;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use console::Console;
@@ -80,7 +81,16 @@ enum Command {
 pub fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let cli = match Cli::try_parse() {
+    let given: Vec<OsString> = std::env::args_os().collect();
+    let json = given.iter().any(|argument| argument == "--json");
+    let given = match publish::from_file::expand(&Cli::command(), given) {
+        Ok(given) => given,
+        Err(failure) => {
+            Console::new(json).failure(&failure);
+            return failure.exit.into();
+        }
+    };
+    let cli = match Cli::try_parse_from(given) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };

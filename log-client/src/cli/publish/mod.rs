@@ -1,5 +1,6 @@
 //! `indelible publish`.
 
+pub(super) mod from_file;
 mod head;
 mod release;
 mod review;
@@ -44,6 +45,9 @@ pub(super) struct RecordArgs {
     /// Secret key file of a key of the channel; more than once if the channel wants more signatures
     #[arg(long = "key", value_name = "FILE", required_unless_present_any = ["dry_run", "prepare"])]
     keys: Vec<PathBuf>,
+    /// Take what is not given here from a TOML or JSON file: keys are the long names of arguments
+    #[arg(long, value_name = "FILE")]
+    from_file: Option<PathBuf>,
 }
 
 pub(super) fn run(command: PublishCommand, console: Console) -> Result<Exit, Failure> {
