@@ -19,6 +19,7 @@ mod mutations;
 mod operating;
 mod policy;
 mod published;
+mod recovery;
 mod restart;
 mod restored;
 mod rules_history;

@@ -1,7 +1,9 @@
-//! Foreign implementations judge ours, and ours judges theirs. Needs Go: `tests/run interop`.
+//! Foreign implementations judge ours, and ours judges theirs. Needs Go and Python: `tests/run interop`.
 
 #![allow(clippy::unwrap_used, reason = "a test may end anywhere")]
 
+mod dsse;
+mod history;
 mod imported;
 mod ours;
 mod rules;
