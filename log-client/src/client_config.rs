@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use indelible_proto::hash::Hash;
+use indelible_proto::record::body::ReviewKind;
 use indelible_proto::record::{ChannelName, RecordId};
 use indelible_proto::time::UnixSeconds;
 use serde::Deserialize;
 
 use crate::durable::{self, DurableError};
 use crate::verify::Rules;
-use crate::verify::rules::{Engine, Unknown};
+use crate::verify::rules::{Engine, ReviewRule, Unknown};
 
 /// Largest file read, in bytes.
 const MAX_BYTES: usize = 64 * 1024;
@@ -78,6 +79,8 @@ pub struct ClientConfig {
     pub state: Option<PathBuf>,
     /// The channels that count, each by its first record; empty leaves it to the program.
     pub channels: BTreeMap<ChannelName, RecordId>,
+    /// Channel files to read besides what is remembered.
+    pub channel_files: Vec<PathBuf>,
     /// What is asked for besides.
     pub rules: Rules,
     /// A written exception for a time.
@@ -118,7 +121,23 @@ struct File {
     engine: Option<EngineTable>,
     #[serde(default)]
     channels: BTreeMap<String, String>,
+    #[serde(default)]
+    channel_files: Vec<PathBuf>,
+    #[serde(default)]
+    reviewers: Vec<ReviewersTable>,
     grace: Option<GraceTable>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReviewersTable {
+    kind: String,
+    #[serde(default)]
+    at_least: u64,
+    #[serde(default)]
+    of: BTreeMap<String, String>,
+    #[serde(default)]
+    no_fail_by: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -171,16 +190,8 @@ impl Reader<'_> {
             Hash::parse_hex(text)
                 .ok_or_else(|| self.value("cohorts", text, "64 lower-case hexadecimal digits"))
         });
-        let channels = file.channels.iter().map(|(name, genesis)| {
-            let key = format!("channels.{name}");
-            let channel = ChannelName::parse(name);
-            let channel = channel.map_err(|_| self.value(&key, name, "named by a channel's name"))?;
-            let id = RecordId::parse(genesis);
-            Ok::<_, ClientConfigError>((
-                channel,
-                id.ok_or_else(|| self.value(&key, genesis, "the record id of its first record"))?,
-            ))
-        });
+        let channels = self.channels("channels", &file.channels)?;
+        let reviewers = file.reviewers.iter().map(|table| self.reviewers(table)).collect::<Result<_, _>>()?;
         let rules = Rules {
             max_age_s,
             engine: file.engine.map(|engine| Engine { name: engine.name, version: engine.version }),
@@ -189,14 +200,51 @@ impl Reader<'_> {
                 Some(UnknownWord::Hold) => Unknown::Hold,
                 Some(UnknownWord::Pass) | None => Unknown::Pass,
             },
+            reviewers,
         };
         Ok(ClientConfig {
             policy: self.relative(&file.policy),
             state: file.state.map(|state| self.relative(&state)),
-            channels: channels.collect::<Result<_, _>>()?,
+            channels,
+            channel_files: file.channel_files.iter().map(|path| self.relative(path)).collect(),
             rules,
             grace: file.grace.map(|grace| self.grace(grace)).transpose()?,
         })
+    }
+
+    /// Channels by name, each with the record that opened it.
+    fn channels(
+        &self,
+        table: &str,
+        named: &BTreeMap<String, String>,
+    ) -> Result<BTreeMap<ChannelName, RecordId>, ClientConfigError> {
+        let channel = |(name, genesis): (&String, &String)| {
+            let key = format!("{table}.{name}");
+            let channel = ChannelName::parse(name);
+            let channel = channel.map_err(|_| self.value(&key, name, "named by a channel's name"))?;
+            let id = RecordId::parse(genesis);
+            Ok((channel, id.ok_or_else(|| self.value(&key, genesis, "the record id of its first record"))?))
+        };
+        named.iter().map(channel).collect()
+    }
+
+    fn reviewers(&self, table: &ReviewersTable) -> Result<ReviewRule, ClientConfigError> {
+        const KINDS: &str = "a kind of review, as docs/records.md has them";
+        let kind = ReviewKind::parse(&table.kind);
+        let kind = kind.ok_or_else(|| self.value("reviewers.kind", &table.kind, KINDS))?;
+        let of = self.channels("reviewers.of", &table.of)?;
+        let no_fail_by = self.channels("reviewers.no_fail_by", &table.no_fail_by)?;
+        if let Some((name, _)) =
+            of.iter().find(|(name, id)| no_fail_by.get(*name).is_some_and(|other| other != *id))
+        {
+            return Err(self.value("reviewers", name.as_str(), "opened by one record in both tables"));
+        }
+        if table.at_least > of.len() as u64 || (table.at_least == 0 && no_fail_by.is_empty()) {
+            let must =
+                "at most the number of channels in reviewers.of, and 1 at least where none is in no_fail_by";
+            return Err(self.value("reviewers.at_least", &table.at_least.to_string(), must));
+        }
+        Ok(ReviewRule { kind, at_least: table.at_least, of, no_fail_by })
     }
 
     fn grace(&self, table: GraceTable) -> Result<Grace, ClientConfigError> {

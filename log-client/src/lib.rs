@@ -1,6 +1,7 @@
 //! Publishing to, verifying against and watching an Indelible transparency log.
 
 pub mod bundle;
+pub mod channel;
 pub mod cli;
 pub mod client_config;
 pub mod dsse;
@@ -23,5 +24,7 @@ pub mod verify;
 pub mod watch;
 pub mod witness_client;
 
+#[cfg(test)]
+mod test_channel;
 #[cfg(test)]
 mod test_log;

@@ -7,6 +7,7 @@
 //! <dir>/checkpoints/<SHA-256 of the origin, hex>         the signed note, byte for byte
 //! <dir>/channels/<SHA-256 of the channel name, hex>      the last published, see [`LastRecord`]
 //! <dir>/verified/<SHA-256 of the channel name, hex>      the last verified, likewise
+//! <dir>/known/<SHA-256 of the channel name, hex>         its records, see [`crate::channel`]
 //! <dir>/time                                             `indelible-time-floor/v1`, then seconds since 1970
 //! ```
 //!
@@ -27,6 +28,7 @@ use indelible_proto::record::{ChannelName, RecordId};
 use indelible_proto::time::UnixSeconds;
 use indelible_proto::wire::{DecodeError, Reader, parse_utf8};
 
+use crate::channel::KnownChannel;
 use crate::durable::{self, DirLock, DurableError};
 
 /// Why remembered state cannot be used. Always a local matter, exit code 40.
@@ -139,7 +141,7 @@ impl StateDir {
         make_dir(dir)?;
         let lock = DirLock::acquire(dir)?;
         durable::remove_leftovers(dir)?;
-        for sub in [CHECKPOINTS, CHANNELS, VERIFIED] {
+        for sub in [CHECKPOINTS, CHANNELS, VERIFIED, KNOWN] {
             make_dir(&dir.join(sub))?;
             durable::remove_leftovers(&dir.join(sub))?;
         }
@@ -229,6 +231,34 @@ impl StateDir {
         Ok(durable::replace(&path, record.encode().as_bytes())?)
     }
 
+    /// What is known of `channel`.
+    ///
+    /// # Errors
+    /// [`StateError::Damaged`] if the file is not whole or is about another channel, [`StateError::File`].
+    pub fn known_channel(&self, channel: &ChannelName) -> Result<Option<KnownChannel>, StateError> {
+        let path = self.channel_path(KNOWN, channel);
+        let Some(bytes) = read(&path, KnownChannel::MAX_BYTES)? else {
+            return Ok(None);
+        };
+        match KnownChannel::parse(&bytes) {
+            Ok(known) if known.name() == channel => Ok(Some(known)),
+            Ok(_) => Err(StateError::Damaged { path, code: "other-channel" }),
+            Err(error) => Err(StateError::Damaged { path, code: error.code() }),
+        }
+    }
+
+    /// Remembers what is known of a channel, unless as much is remembered already: another run may have come
+    /// first. The caller has it by extending what was remembered.
+    ///
+    /// # Errors
+    /// As [`Self::known_channel`].
+    pub fn remember_known(&self, known: &KnownChannel) -> Result<(), StateError> {
+        if self.known_channel(known.name())?.is_some_and(|held| held.covers(known)) {
+            return Ok(());
+        }
+        Ok(durable::replace(&self.channel_path(KNOWN, known.name()), &known.encode())?)
+    }
+
     /// The newest time that a quorum of witnesses is known to have vouched for.
     ///
     /// # Errors
@@ -297,6 +327,7 @@ const TIME_FLOOR_MAX_BYTES: usize = 64;
 const CHECKPOINTS: &str = "checkpoints";
 const CHANNELS: &str = "channels";
 const VERIFIED: &str = "verified";
+const KNOWN: &str = "known";
 const LAST_RECORD_HEADER: &str = "indelible-last-record/v1";
 /// Two hashes, a number, the header and a channel name.
 const LAST_RECORD_MAX_BYTES: usize = 4096;

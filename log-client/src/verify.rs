@@ -6,17 +6,22 @@
 //! needs, and the gravest finding decides.
 //!
 //! The checks' numbers are those of `docs/architecture.md`. What the files at hand cannot show is in
-//! [`NOT_CHECKED`]; a verdict never speaks about it.
+//! [`Verdict::hidden`]; a verdict never speaks about it.
 
 mod authenticate;
 mod channel;
+mod check_name;
 mod content;
 mod fit;
 mod freshness;
+mod keys;
+mod knowledge;
 mod remembered;
+mod reviews;
 pub mod rules;
 mod sequence;
 pub mod time;
+mod withdrawal;
 
 use indelible_proto::evidence::ForkEvidence;
 use indelible_proto::note::VerifierKey;
@@ -27,12 +32,15 @@ use indelible_proto::time::UnixSeconds;
 
 pub use authenticate::describe_quorum;
 pub use channel::{TrustError, TrustedChannel, claimed_channel, claimed_record};
+pub use check_name::CheckName;
+pub use knowledge::{Knowledge, Reviewers};
 pub use remembered::{Comparison, Remembered, claimed_origin, compare};
 pub use rules::Rules;
 pub use sequence::LastKnown;
 pub use time::TrustedTime;
 
 use crate::files::ArtifactDigest;
+use knowledge::Seen;
 use rules::Unknown;
 
 /// What a check, or all of them together, came to; the later the graver.
@@ -76,6 +84,10 @@ pub struct Request<'a> {
     pub remembered: &'a Remembered,
     /// What is remembered of the channel the record says it belongs to.
     pub last: &'a LastKnown,
+    /// What is known of the records of the trusted channel.
+    pub known: &'a Knowledge,
+    /// What is known of the channels of the reviewers that the rules ask for.
+    pub reviewers: &'a Reviewers,
     /// What time it is.
     pub time: TrustedTime,
     /// What the client asks for besides.
@@ -87,12 +99,13 @@ impl Request<'_> {
     fn unknown(&self, check: Check, why: &'static str) -> Check {
         match self.rules.unknown {
             Unknown::Pass => Check { finding: Finding::Unknown { why }, ..check },
-            Unknown::Hold => {
-                check.held("not-known", format!("not known: {why}"), "get the channel file and pass it")
-            }
+            Unknown::Hold => check.held("not-known", format!("not known: {why}"), GET_CHANNEL_FILE),
         }
     }
 }
+
+const GET_CHANNEL_FILE: &str =
+    "run: indelible update-state, or pass the channel's newest file with --channel-file";
 
 impl Trust {
     /// The oldest checkpoint that the channel says its readers should accept, in seconds.
@@ -103,98 +116,6 @@ impl Trust {
         }
     }
 }
-
-/// The checks, in the order they run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum CheckName {
-    /// The checkpoint is signed by a log of the policy.
-    LogSignature,
-    /// The record is in the tree of that checkpoint.
-    Inclusion,
-    /// The policy's quorum of witnesses has cosigned the checkpoint.
-    Witnesses,
-    /// The checkpoint agrees with the one remembered.
-    Remembered,
-    /// The entry is a well-formed record.
-    Record,
-    /// The record is signed by trusted keys.
-    Signers,
-    /// The record belongs to the trusted channel.
-    Channel,
-    /// The record names this artifact.
-    Artifact,
-    /// The record does not stand before one that was verified already.
-    Sequence,
-    /// The record has not expired.
-    Expiry,
-    /// The witnesses saw the checkpoint lately.
-    Age,
-    /// The record is for this client.
-    Audience,
-    /// The rules are for this client's engine.
-    Engine,
-}
-
-impl CheckName {
-    /// The stable name of the check.
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::LogSignature => "log-signature",
-            Self::Inclusion => "inclusion",
-            Self::Witnesses => "witnesses",
-            Self::Remembered => "remembered",
-            Self::Record => "record",
-            Self::Signers => "signers",
-            Self::Channel => "channel",
-            Self::Artifact => "artifact",
-            Self::Sequence => "sequence",
-            Self::Expiry => "expiry",
-            Self::Age => "age",
-            Self::Audience => "audience",
-            Self::Engine => "engine",
-        }
-    }
-
-    /// The check's number in `docs/architecture.md`.
-    pub fn row(self) -> u8 {
-        match self {
-            Self::Artifact => 1,
-            Self::Record | Self::Signers | Self::Channel => 2,
-            Self::LogSignature | Self::Inclusion => 3,
-            Self::Witnesses => 4,
-            Self::Remembered => 5,
-            Self::Sequence => 6,
-            Self::Expiry | Self::Age => 7,
-            Self::Audience | Self::Engine => 9,
-        }
-    }
-
-    /// What it means that the check passed.
-    pub fn statement(self) -> &'static str {
-        match self {
-            Self::LogSignature => "the checkpoint is signed by a log of the policy",
-            Self::Inclusion => "the record is in the log",
-            Self::Witnesses => "the policy's quorum of witnesses has seen that log",
-            Self::Remembered => "the log agrees with what is remembered of it",
-            Self::Record => "the entry is a well-formed record",
-            Self::Signers => "the record is signed by trusted keys",
-            Self::Channel => "the record belongs to the trusted channel",
-            Self::Artifact => "the record names exactly this artifact",
-            Self::Sequence => "no newer record of the channel was verified before",
-            Self::Expiry => "the record has not expired",
-            Self::Age => "the witnesses saw the log lately",
-            Self::Audience => "the record is for this client",
-            Self::Engine => "the rules are for this engine",
-        }
-    }
-}
-
-/// What the proof beside an artifact cannot show, so that no verdict speaks about it.
-pub const NOT_CHECKED: [&str; 3] = [
-    "whether a newer record exists on the channel",
-    "whether a later record withdraws this one",
-    "whether a later record changed the channel's keys",
-];
 
 /// Why a check failed, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -315,6 +236,7 @@ pub struct Verdict {
     remember: Option<VerifiedCheckpoint>,
     vouched: Option<UnixSeconds>,
     genesis: Option<RecordId>,
+    hidden: Vec<String>,
 }
 
 impl Verdict {
@@ -352,6 +274,11 @@ impl Verdict {
     /// The record that opened the channel the artifact was verified for; `None` if no channel was trusted.
     pub fn genesis(&self) -> Option<RecordId> {
         self.genesis
+    }
+
+    /// What the files at hand cannot show, so that the verdict does not speak about it, and since when.
+    pub fn hidden(&self) -> &[String] {
+        &self.hidden
     }
 
     /// The time that a whole quorum vouched for; `None` if the checkpoint was not verified.
@@ -395,7 +322,8 @@ pub fn verify(request: &Request<'_>) -> Verdict {
         Trust::Keys(_) | Trust::Nobody => None,
     };
     let (evidence, remember) = (remembered.evidence, remembered.remember);
-    Verdict { checks, logged, record, evidence, remember, vouched, genesis }
+    let hidden = knowledge::hidden(request);
+    Verdict { checks, logged, record, evidence, remember, vouched, genesis, hidden }
 }
 
 /// The checks of a record that is the vendor's: what it says about itself counts for nothing before.
@@ -405,20 +333,34 @@ fn standing(
     logged: Option<&Logged>,
     record: Option<&SignedRecord>,
 ) -> Vec<Check> {
-    const NAMES: [CheckName; 5] =
-        [CheckName::Sequence, CheckName::Expiry, CheckName::Age, CheckName::Audience, CheckName::Engine];
+    const NAMES: [CheckName; 8] = [
+        CheckName::Sequence,
+        CheckName::Expiry,
+        CheckName::Age,
+        CheckName::Withdrawal,
+        CheckName::Audience,
+        CheckName::Engine,
+        CheckName::Reviews,
+        CheckName::KeyChange,
+    ];
     const NEEDED: [CheckName; 4] =
         [CheckName::Inclusion, CheckName::Witnesses, CheckName::Record, CheckName::Signers];
     let missing =
         NEEDED.into_iter().find(|needed| !before.iter().any(|check| check.name == *needed && check.passed()));
     match (missing, logged, record) {
-        (None, Some(logged), Some(record)) => vec![
-            sequence::sequence(request, record),
-            freshness::expiry(request, record),
-            freshness::age(request, logged.checkpoint(), record),
-            fit::audience(request, record),
-            fit::engine(request, record),
-        ],
+        (None, Some(logged), Some(record)) => {
+            let seen = Seen::new(request, logged.checkpoint());
+            vec![
+                sequence::sequence(request, record, &seen),
+                freshness::expiry(request, record, &seen),
+                freshness::age(request, record, &seen),
+                withdrawal::withdrawal(request, record, &seen),
+                fit::audience(request, record),
+                fit::engine(request, record),
+                reviews::reviews(request, record),
+                keys::key_change(request, record, &seen),
+            ]
+        }
         (missing, _, _) => {
             let needs = missing.unwrap_or(CheckName::LogSignature);
             NAMES.map(|name| Check::not_run(name, needs)).to_vec()

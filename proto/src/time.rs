@@ -35,6 +35,9 @@ impl TimeError {
 }
 
 impl UnixSeconds {
+    /// The first second of 1970.
+    pub const EPOCH: Self = Self(0);
+
     /// `seconds` since the epoch, if at most `2^63-1`.
     pub const fn new(seconds: u64) -> Result<Self, TimeError> {
         if seconds > u64::MAX >> 1 { Err(TimeError::TooLarge { got: seconds }) } else { Ok(Self(seconds)) }

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod bundle;
+mod client_channel;
 mod client_rules;
 mod crowds;
 mod duplicates;

@@ -9,7 +9,9 @@
 use indelible_client::files::{ArtifactDigest, hash_artifact};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use indelible_client::verify::{LastKnown, Outcome, Remembered, Request, Rules, Trust, TrustedTime, verify};
+use indelible_client::verify::{
+    Knowledge, LastKnown, Outcome, Remembered, Request, Reviewers, Rules, Trust, TrustedTime, verify,
+};
 use indelible_proto::note::{NoteSignature, VerifierKey};
 use indelible_proto::policy::Policy;
 use indelible_proto::proof::LogProof;
@@ -274,7 +276,19 @@ impl Bench {
         let (artifact, policy, trust) = (&self.artifact, &self.policy, &self.trust);
         let (remembered, last) = (&Remembered::NotKept, &LastKnown::NotKept);
         let (time, rules) = (self.time, &Rules::default());
-        let request = Request { artifact, proof: &proof, policy, trust, remembered, last, time, rules };
+        let (known, reviewers) = (&Knowledge::Nothing, &Reviewers::new());
+        let request = Request {
+            artifact,
+            proof: &proof,
+            policy,
+            trust,
+            remembered,
+            last,
+            known,
+            reviewers,
+            time,
+            rules,
+        };
         verify(&request).outcome() == Outcome::Verified
     }
 

@@ -10,7 +10,8 @@ use indelible_proto::tree::TreeHead;
 
 use crate::files::{ArtifactDigest, FileDigest};
 use crate::verify::{
-    CheckName, LastKnown, Outcome, Reason, Remembered, Request, Rules, Trust, TrustedTime, verify,
+    CheckName, Knowledge, LastKnown, Outcome, Reason, Remembered, Request, Reviewers, Rules, Trust,
+    TrustedTime, verify,
 };
 
 /// Root and number of files of the bundle in a rules record, if the record is logged, witnessed and signed by
@@ -30,6 +31,8 @@ pub fn bundle_of_record(
         trust,
         remembered: &Remembered::NotKept,
         last: &LastKnown::NotKept,
+        known: &Knowledge::Nothing,
+        reviewers: &Reviewers::new(),
         time: TrustedTime::new(clock, None),
         rules: &Rules::default(),
     });

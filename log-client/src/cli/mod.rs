@@ -17,6 +17,7 @@ mod publication;
 mod publish;
 mod sign;
 mod submit;
+mod update_state;
 mod verify;
 mod watch;
 mod watch_report;
@@ -50,6 +51,7 @@ struct Cli {
 enum Command {
     Verify(verify::VerifyArgs),
     Guard(guard::GuardArgs),
+    UpdateState(update_state::UpdateStateArgs),
     /// Publish a release, rules, a withdrawal, a review or a heartbeat
     #[command(subcommand)]
     Publish(publish::PublishCommand),
@@ -109,6 +111,7 @@ fn execute(command: Command, console: Console, clock: Clock) -> Result<End, Fail
     let exit = match command {
         Command::Guard(args) => return guard::run(&args, console, clock),
         Command::Verify(args) => verify::run(&args, console, clock),
+        Command::UpdateState(args) => update_state::run(&args, console, clock),
         Command::Publish(command) => publish::run(command, console),
         Command::Channel(command) => channel::run(command, console),
         Command::Bundle(command) => bundle::run(command, console),
@@ -149,6 +152,9 @@ As a vendor, for each release:
 As a user, offline:
   indelible verify agent-1.2.tar.gz --policy policy.txt \\
       --channel vendor.example_agent.channel.tlog-proof
+
+As a user, to hear of withdrawals and changes of keys:
+  indelible update-state --config client.toml
 
 As anybody:
   indelible lookup agent-1.2.tar.gz --policy policy.txt

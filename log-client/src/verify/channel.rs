@@ -8,12 +8,15 @@ use indelible_proto::record::{
     AdmissionError, ChannelName, ChannelState, KeySet, RecordError, RecordId, SignedRecord, may_follow,
 };
 
+use crate::channel::KnownChannel;
+
 /// A channel whose first record is known, with the keys that record names.
 #[derive(Clone, Debug)]
 pub struct TrustedChannel {
     state: ChannelState,
     signers: KeySet,
-    note: SignedNote,
+    /// `None` if it was taken from what is known of the channel.
+    note: Option<SignedNote>,
 }
 
 /// Why a proof does not show the first record of a channel.
@@ -52,9 +55,18 @@ impl TrustedChannel {
         let leaf = proof.extra().ok_or(TrustError::NoRecord)?;
         proof.verify(&leaf_hash(leaf), policy).map_err(TrustError::Proof)?;
         let record = SignedRecord::parse(leaf).map_err(TrustError::Record)?;
-        let state = may_follow(None, &record).map_err(TrustError::NotFirst)?;
+        Self::opened_by(&record, Some(proof.note().clone()))
+    }
+
+    /// The channel that is known from its first record on.
+    pub fn from_known(known: &KnownChannel) -> Result<Self, TrustError> {
+        Self::opened_by(known.opening().ok_or(TrustError::NoRecord)?, None)
+    }
+
+    fn opened_by(record: &SignedRecord, note: Option<SignedNote>) -> Result<Self, TrustError> {
+        let state = may_follow(None, record).map_err(TrustError::NotFirst)?;
         let signers = state.signers().cloned().ok_or(TrustError::NotFirst(AdmissionError::Frozen))?;
-        Ok(Self { state, signers, note: proof.note().clone() })
+        Ok(Self { state, signers, note })
     }
 
     /// The channel's name.
@@ -82,9 +94,9 @@ impl TrustedChannel {
         self.state.max_age_s()
     }
 
-    /// The checkpoint the first record was proved in.
-    pub fn note(&self) -> &SignedNote {
-        &self.note
+    /// The checkpoint the first record was proved in, if it came with a proof of its own.
+    pub fn note(&self) -> Option<&SignedNote> {
+        self.note.as_ref()
     }
 }
 

@@ -3,6 +3,7 @@
 use indelible_proto::record::{Predicate, RecordError, SignedRecord};
 
 use super::{Check, CheckName, Finding, Request, Trust, TrustedChannel};
+use crate::channel::KnownChannel;
 use crate::files::ArtifactDigest;
 use indelible_proto::note::VerifierKey;
 
@@ -26,7 +27,10 @@ pub(super) fn checks(request: &Request<'_>) -> Content {
         .detail("type", record.statement().predicate.type_name())
         .detail("bytes", leaf.len());
     let (signers, channel) = match request.trust {
-        Trust::Channel(trusted) => (signed_by_channel(&record, trusted), of_channel(&record, trusted)),
+        Trust::Channel(trusted) => {
+            let known = request.known_channel();
+            (signed_by_channel(&record, trusted, known), of_channel(&record, trusted, known))
+        }
         Trust::Keys(keys) => (signed_by_one_of(&record, keys), any_channel(&record)),
         Trust::Nobody => (signed_by_nobody(), any_channel(&record)),
     };
@@ -45,10 +49,23 @@ fn no_record(check: Check, error: RecordError) -> Content {
     Content { checks: [form].into_iter().chain(rest).collect(), record: None }
 }
 
-fn signed_by_channel(record: &SignedRecord, trusted: &TrustedChannel) -> Check {
-    let signers = trusted.signers();
-    let check = Check::new(CheckName::Signers)
-        .detail("needed", format!("{} of {} keys", signers.threshold(), signers.keys().len()));
+fn signed_by_channel(record: &SignedRecord, trusted: &TrustedChannel, known: Option<&KnownChannel>) -> Check {
+    let check = Check::new(CheckName::Signers);
+    if known.is_some_and(|known| known.record(record.record_id()).is_some()) {
+        return check.detail("verified", "with the keys in force for it, when the channel file was read");
+    }
+    let signers = match known {
+        None => trusted.signers(),
+        Some(known) => match known.state().signers() {
+            Some(signers) => signers,
+            None => {
+                let message =
+                    "not the vendor: the recovery keys have frozen the channel, nobody may sign for it";
+                return check.refused("channel-frozen", message, ASK_VENDOR);
+            }
+        },
+    };
+    let check = check.detail("needed", format!("{} of {} keys", signers.threshold(), signers.keys().len()));
     let check = signed_by(check, record, signers.keys(), usize::from(signers.threshold()));
     // A channel admits no signature but by its keys, so this record was never admitted to it.
     match check.ignored.first() {
@@ -100,8 +117,11 @@ fn signed_by(mut check: Check, record: &SignedRecord, keys: &[VerifierKey], thre
     check.refused("record-not-signed", message, ASK_VENDOR)
 }
 
-fn of_channel(record: &SignedRecord, trusted: &TrustedChannel) -> Check {
+/// The record is of the channel, and under the keys that are in force for it as far as that is known.
+fn of_channel(record: &SignedRecord, trusted: &TrustedChannel, known: Option<&KnownChannel>) -> Check {
     const NEXT: &str = "do not install; the record is for other readers than those of the trusted channel";
+    const OTHER_KEYS: &str = "if the vendor changed keys, the channel file shows it: run indelible update-state, \
+                              or pass --channel-file; otherwise do not install";
     let common = record.statement().predicate.common();
     let check = Check::new(CheckName::Channel)
         .detail("channel", &common.channel)
@@ -111,12 +131,15 @@ fn of_channel(record: &SignedRecord, trusted: &TrustedChannel) -> Check {
         let message = format!("the record is of channel {}, trusted is {}", common.channel, trusted.name());
         return check.refused("record-other-channel", message, NEXT);
     }
-    if common.keys != Some(trusted.genesis()) {
+    if known.is_some_and(|known| known.record(record.record_id()).is_some()) {
+        return check;
+    }
+    let in_force = known.map_or(trusted.genesis(), |known| known.state().keys_record());
+    if common.keys != Some(in_force) {
         let named =
             common.keys.map_or_else(|| "no keys".to_owned(), |keys| format!("the keys of record {keys}"));
-        let message =
-            format!("the record is under {named}, trusted are those of record {}", trusted.genesis());
-        return check.refused("record-other-keys", message, NEXT);
+        let message = format!("the record is under {named}, trusted are those of record {in_force}");
+        return check.refused("record-other-keys", message, OTHER_KEYS);
     }
     check
 }

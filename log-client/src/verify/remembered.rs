@@ -163,7 +163,7 @@ fn misbehaviour(seen: &LogSigned, held: &str) -> Reason {
 /// The checkpoint in which the trusted channel's first record was proved.
 fn channel_checkpoint(request: &Request<'_>) -> Option<LogSigned> {
     match request.trust {
-        Trust::Channel(channel) => request.policy.verify_log_signature(channel.note()).ok(),
+        Trust::Channel(channel) => request.policy.verify_log_signature(channel.note()?).ok(),
         Trust::Keys(_) | Trust::Nobody => None,
     }
 }

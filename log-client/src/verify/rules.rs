@@ -1,8 +1,11 @@
 //! What a client asks for beyond signatures and proofs. Its own choice, not the vendor's.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 use indelible_proto::hash::Hash;
+use indelible_proto::record::body::ReviewKind;
+use indelible_proto::record::{ChannelName, RecordId};
 
 /// The client's own rules. The default asks for what the channel's keys promise, and nothing else.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,6 +18,28 @@ pub struct Rules {
     pub cohorts: Vec<Hash>,
     /// What it means that something cannot be known without the channel's later records.
     pub unknown: Unknown,
+    /// The reviews that have to be there.
+    pub reviewers: Vec<ReviewRule>,
+}
+
+/// Reviews that are asked for. Channels are named with the record that opened them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReviewRule {
+    /// What was reviewed how.
+    pub kind: ReviewKind,
+    /// How many of `of` have to have passed the record.
+    pub at_least: u64,
+    /// The reviewers who count.
+    pub of: BTreeMap<ChannelName, RecordId>,
+    /// Those of whom none may have failed it.
+    pub no_fail_by: BTreeMap<ChannelName, RecordId>,
+}
+
+impl ReviewRule {
+    /// The reviewers' channels.
+    pub fn channels(&self) -> impl Iterator<Item = (&ChannelName, &RecordId)> {
+        self.of.iter().chain(&self.no_fail_by)
+    }
 }
 
 /// What to do about a question that the files at hand cannot answer.

@@ -16,6 +16,7 @@ use crate::files::FileDigest;
 use crate::publish::{Body, Draft, Place};
 use crate::test_log::{ORIGIN, TestLog, seconds, secret, vendor};
 
+mod known;
 mod standing;
 
 const CHANNEL: &str = "vendor.example/agent";
@@ -30,6 +31,8 @@ struct World {
     artifact: ArtifactDigest,
     remembered: Remembered,
     last: LastKnown,
+    known: Knowledge,
+    reviewers: Reviewers,
     time: TrustedTime,
     rules: Rules,
 }
@@ -60,6 +63,8 @@ impl World {
             artifact,
             remembered: Remembered::Nothing,
             last: LastKnown::Nothing,
+            known: Knowledge::Nothing,
+            reviewers: Reviewers::new(),
             time: TrustedTime::new(seconds(NOW), None),
             rules: Rules::default(),
         }
@@ -120,6 +125,8 @@ impl World {
             trust: &self.trust,
             remembered: &self.remembered,
             last: &self.last,
+            known: &self.known,
+            reviewers: &self.reviewers,
             time: self.time,
             rules: &self.rules,
         })
@@ -255,12 +262,18 @@ fn a_released_file_verifies_and_every_check_has_run() {
         "sequence",
         "expiry",
         "age",
+        "withdrawal",
         "audience",
         "engine",
+        "reviews",
+        "key-change",
     ];
     assert_eq!(names, all);
-    let passed = |check: &Check| check.passed() || matches!(check.finding, Finding::NotApplicable { .. });
-    assert!(verdict.checks().iter().all(passed), "{:#?}", verdict.checks());
+    // What only the channel file can tell is not known without one.
+    let is_open = |check: &&Check| !check.passed() && !matches!(check.finding, Finding::NotApplicable { .. });
+    let open: Vec<_> = verdict.checks().iter().filter(is_open).map(|check| check.name).collect();
+    assert_eq!(open, [CheckName::Withdrawal, CheckName::KeyChange]);
+    assert_eq!(verdict.hidden().len(), 3);
     assert_eq!(verdict.logged().unwrap().checkpoint().cosigners().len(), 3);
     assert_eq!(verdict.remember().unwrap().head().size.get(), 2);
 }
@@ -371,7 +384,7 @@ fn a_tampered_leaf_is_not_in_the_log_and_nothing_it_says_is_read() {
         .checks()
         .iter()
         .filter(|check| check.finding == Finding::NotRun { needs: CheckName::Inclusion });
-    assert_eq!(unread.count(), 9);
+    assert_eq!(unread.count(), 12);
 }
 
 #[test]

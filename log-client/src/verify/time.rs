@@ -44,7 +44,7 @@ impl TrustedTime {
 }
 
 /// `time` and some seconds more; the latest time there is, if that is less.
-pub(super) fn plus(time: UnixSeconds, seconds: u64) -> UnixSeconds {
+pub(crate) fn plus(time: UnixSeconds, seconds: u64) -> UnixSeconds {
     UnixSeconds::new(time.get().saturating_add(seconds)).unwrap_or(LATEST)
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use indelible_proto::note::VerifierKey;
-use indelible_proto::policy::Policy;
+use indelible_proto::policy::{Policy, VerifiedCheckpoint};
 use indelible_proto::proof::LogProof;
 use indelible_proto::time::UnixSeconds;
 
@@ -14,15 +14,18 @@ use super::super::inputs::{
     OpenState, files_failure, hashing_bar, key_failure, pinned_channel, read_policy, save_evidence,
     state_dir, state_failure, trusted_channel,
 };
+use super::knowledge::{GivenFile, Learning, remember_learned};
 use super::report::{explain, report};
+use crate::channel::KnownChannel;
 use crate::client_config::{ClientConfig, ClientConfigError, Grace};
 use crate::durable::{self, DurableError};
 use crate::files::{ArtifactDigest, FilesError, hash_artifact, proof_path};
 use crate::keys::parse_record_vkey;
 use crate::state::{LastRecord, StateError};
+use crate::verify::rules::ReviewRule;
 use crate::verify::{
-    LastKnown, Outcome, Remembered, Request, Rules, Trust, TrustedChannel, TrustedTime, Verdict,
-    claimed_channel, claimed_origin, verify,
+    Knowledge, LastKnown, Outcome, Remembered, Request, Reviewers, Rules, Trust, TrustedChannel, TrustedTime,
+    Verdict, claimed_channel, claimed_origin, verify,
 };
 
 /// Whom to trust and what to ask for.
@@ -38,6 +41,10 @@ pub(in crate::cli) struct TrustArgs {
     /// pinned channel may vouch for the artifact
     #[arg(long, value_name = "PROOFFILE|NAME", conflicts_with = "keys")]
     channel: Option<String>,
+    /// Newest file of the vendor's channel, or of a reviewer's; can be given several times [default: what is
+    /// remembered of the channel]
+    #[arg(long = "channel-file", value_name = "FILE")]
+    channel_files: Vec<PathBuf>,
     /// Verifier key of the vendor, or a file with it; one of those given has to have signed
     #[arg(long = "key", value_name = "VKEY")]
     keys: Vec<String>,
@@ -61,6 +68,7 @@ pub(in crate::cli) struct Judge {
     config: Option<ClientConfig>,
     keys: Vec<VerifierKey>,
     channel: Option<String>,
+    files: Vec<GivenFile>,
     /// `None` if nothing is remembered, by choice.
     state: Option<PathBuf>,
     clock: UnixSeconds,
@@ -95,6 +103,8 @@ impl Judge {
             let policy = grace.policy.as_deref().map(read_policy).transpose()?;
             Ok::<_, Failure>(ActiveGrace { grace, policy })
         });
+        let named = config.iter().flat_map(|config| &config.channel_files).chain(&args.channel_files);
+        let files = named.map(|path| GivenFile::read(path)).collect::<Result<_, _>>()?;
         let given = args.state.clone().or_else(|| config.as_ref().and_then(|config| config.state.clone()));
         Ok(Self {
             policy,
@@ -103,6 +113,7 @@ impl Judge {
             config,
             keys: keys.map_err(|error| key_failure(&error))?,
             channel: args.channel.clone(),
+            files,
             state: if args.no_state { None } else { Some(state_dir(given)?) },
             clock,
             explain: args.explain,
@@ -127,11 +138,11 @@ impl Judge {
         let floor = state.map(|state| state.state.time_floor()).transpose().map_err(|e| state_failure(&e))?;
         let time = TrustedTime::new(self.clock, floor.flatten());
         let judged = self.under(&self.policy, &self.rules, &digest, &proof, state, time)?;
-        let (verdict, policy, used) = match self.relaxed(&judged, &digest, &proof, state, time)? {
-            Some((verdict, policy, grace)) => (verdict, policy, Some(grace)),
+        let (reached, policy, used) = match self.relaxed(&judged, &digest, &proof, state, time)? {
+            Some((reached, policy, grace)) => (reached, policy, Some(grace)),
             None => (judged, &self.policy, None),
         };
-        self.conclude(artifact, &digest, &verdict, policy, used, state)
+        self.conclude(artifact, &digest, &reached, policy, used, state)
     }
 
     fn under(
@@ -142,55 +153,95 @@ impl Judge {
         proof: &LogProof,
         state: Option<&OpenState>,
         time: TrustedTime,
-    ) -> Result<Verdict, Failure> {
-        let trust = self.trust(proof, policy, state)?;
+    ) -> Result<Reached, Failure> {
+        let note = proof.note();
+        let mut learning = Learning { files: &self.files, policy, state, time, note, learned: Vec::new() };
+        let (trust, known) = self.trust(proof, &mut learning)?;
         let remembered = recall(proof, policy, state);
         let last = last_known(proof, state);
-        Ok(verify(&Request {
+        let mut reviewers = Reviewers::new();
+        for (name, genesis) in rules.reviewers.iter().flat_map(ReviewRule::channels) {
+            reviewers.insert(name.clone(), learning.of(name, *genesis)?);
+        }
+        let verdict = verify(&Request {
             artifact,
             proof,
             policy,
             trust: &trust,
             remembered: &remembered,
             last: &last,
+            known: &known,
+            reviewers: &reviewers,
             time,
             rules,
-        }))
+        });
+        Ok(Reached { verdict, learned: learning.learned })
     }
 
     /// The verdict under the written exception, if there is one and it makes the difference.
     fn relaxed<'a>(
         &'a self,
-        strict: &Verdict,
+        strict: &Reached,
         artifact: &ArtifactDigest,
         proof: &LogProof,
         state: Option<&OpenState>,
         time: TrustedTime,
-    ) -> Result<Option<(Verdict, &'a Policy, &'a Grace)>, Failure> {
+    ) -> Result<Option<(Reached, &'a Policy, &'a Grace)>, Failure> {
         let Some(ActiveGrace { grace, policy }) = &self.grace else {
             return Ok(None);
         };
         // The exception must count for the witnesses' time too, not only for a clock that may be wrong.
-        if !matches!(strict.outcome(), Outcome::Hold | Outcome::Refused) || !grace.is_active(time.now()) {
+        if !matches!(strict.verdict.outcome(), Outcome::Hold | Outcome::Refused)
+            || !grace.is_active(time.now())
+        {
             return Ok(None);
         }
         let policy = policy.as_ref().unwrap_or(&self.policy);
         let rules = Rules { max_age_s: grace.max_age_s.or(self.rules.max_age_s), ..self.rules.clone() };
-        let verdict = self.under(policy, &rules, artifact, proof, state, time)?;
-        Ok((verdict.outcome() == Outcome::Verified).then_some((verdict, policy, grace)))
+        let reached = self.under(policy, &rules, artifact, proof, state, time)?;
+        Ok((reached.verdict.outcome() == Outcome::Verified).then_some((reached, policy, grace)))
     }
 
     /// Whose signatures count: the channel or keys that were named, or else the channel the record names, if
-    /// that was pinned.
-    fn trust(&self, proof: &LogProof, policy: &Policy, state: Option<&OpenState>) -> Result<Trust, Failure> {
+    /// that was pinned, or is one of the client's file and known. With what is known of the channel.
+    fn trust(&self, proof: &LogProof, learning: &mut Learning<'_>) -> Result<(Trust, Knowledge), Failure> {
+        let (policy, state) = (learning.policy, learning.state);
         let trusted = match &self.channel {
             Some(channel) => Some(trusted_channel(channel, policy, state)?),
             None if self.keys.is_empty() => pinned(proof, policy, state)?,
-            None => return Ok(Trust::Keys(self.keys.clone())),
+            None => return Ok((Trust::Keys(self.keys.clone()), Knowledge::Nothing)),
         };
-        let Some(trusted) = trusted else { return Ok(Trust::Nobody) };
-        self.check_configured(&trusted)?;
-        Ok(Trust::Channel(Box::new(trusted)))
+        if let Some(trusted) = trusted {
+            self.check_configured(&trusted)?;
+            let known = learning.of(trusted.name(), trusted.genesis())?;
+            return Ok((Trust::Channel(Box::new(trusted)), known));
+        }
+        let configured = self.config.as_ref().zip(claimed_channel(proof)).and_then(|(config, name)| {
+            let genesis = *config.channels.get(&name)?;
+            Some((name, genesis))
+        });
+        let Some((name, genesis)) = configured else {
+            return Ok((Trust::Nobody, Knowledge::Nothing));
+        };
+        let known = learning.of(&name, genesis)?;
+        let trust = match &known {
+            Knowledge::Channel(channel) => match TrustedChannel::from_known(channel) {
+                Ok(trusted) => Trust::Channel(Box::new(trusted)),
+                Err(error) => {
+                    return Err(Failure::undecided(
+                        error.code(),
+                        error,
+                        "pass --channel with the channel's proof",
+                    ));
+                }
+            },
+            Knowledge::Nothing => Trust::Nobody,
+            Knowledge::Damaged { code, message } => {
+                let next = "restore the file, or delete it and run: indelible update-state";
+                return Err(Failure::undecided(code, message, next));
+            }
+        };
+        Ok((trust, known))
     }
 
     /// Where the client's file names channels, only those count, each with the first record named there.
@@ -222,11 +273,12 @@ impl Judge {
         &self,
         path: &Path,
         artifact: &ArtifactDigest,
-        verdict: &Verdict,
+        reached: &Reached,
         policy: &Policy,
         grace: Option<&Grace>,
         state: Option<&OpenState>,
     ) -> Result<Judged, Failure> {
+        let verdict = &reached.verdict;
         let evidence = verdict.evidence().map(|evidence| {
             let dir = state.map_or_else(|| PathBuf::from("."), OpenState::evidence_dir);
             save_evidence(&dir, evidence)
@@ -241,7 +293,7 @@ impl Judge {
             output = output.with("grace", grace.reason.as_str()).with("graceUntil", until.to_string());
             tracing::warn!(%until, reason = %grace.reason.escape_debug(), "verified only by a written exception");
         }
-        match state.map_or(Ok(()), |state| remember(state, verdict, policy)) {
+        match state.map_or(Ok(()), |state| remember(state, reached, policy)) {
             // What is graver than a fault of this machine is said in spite of it.
             Err(error) if verdict.outcome() > Outcome::Undecided => {
                 output.lines.push(format!("  state      not remembered: {}", chain(&error)));
@@ -264,7 +316,13 @@ impl Judge {
     }
 }
 
-fn config_failure(error: &ClientConfigError) -> Failure {
+/// A verdict, and what was learned for it.
+struct Reached {
+    verdict: Verdict,
+    learned: Vec<(KnownChannel, VerifiedCheckpoint)>,
+}
+
+pub(in crate::cli) fn config_failure(error: &ClientConfigError) -> Failure {
     let next = "docs/config/client.toml shows every key and what it takes";
     match error {
         ClientConfigError::Read(_) => {
@@ -274,7 +332,9 @@ fn config_failure(error: &ClientConfigError) -> Failure {
     }
 }
 
-fn remember(state: &OpenState, verdict: &Verdict, policy: &Policy) -> Result<(), StateError> {
+fn remember(state: &OpenState, reached: &Reached, policy: &Policy) -> Result<(), StateError> {
+    let verdict = &reached.verdict;
+    remember_learned(state, &reached.learned, policy)?;
     if let Some(checkpoint) = verdict.remember() {
         state.state.remember_checkpoint(checkpoint, policy)?;
     }
@@ -287,6 +347,10 @@ fn remember(state: &OpenState, verdict: &Verdict, policy: &Policy) -> Result<(),
         return Ok(());
     };
     let common = record.statement().predicate.common();
+    // A withdrawal may lead back, but not to what was never installed in between: the newest one stays remembered.
+    if state.state.last_verified(&common.channel)?.is_some_and(|last| last.seq > common.seq) {
+        return Ok(());
+    }
     state.state.remember_verified(&LastRecord {
         channel: common.channel.clone(),
         seq: common.seq,

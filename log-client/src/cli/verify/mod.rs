@@ -1,6 +1,7 @@
 //! `indelible verify`.
 
 mod judge;
+mod knowledge;
 mod report;
 
 use std::path::PathBuf;
@@ -10,7 +11,8 @@ use clap::Args;
 use super::console::Console;
 use super::exit::{Exit, Failure};
 use super::inputs::Clock;
-pub(super) use judge::{Judge, TrustArgs};
+pub(super) use judge::{Judge, TrustArgs, config_failure};
+pub(super) use knowledge::{GivenFile, check_for_fork, learn_failure, remember_learned};
 
 /// Verify a file or a directory of rules, offline
 ///
@@ -18,6 +20,9 @@ pub(super) use judge::{Judge, TrustArgs};
 /// seen that log lately, that the log and the channel agree with what is remembered of them, and that the
 /// record has not expired and is meant for this client. Opens no connection: everything is in the proof beside
 /// the artifact.
+///
+/// What a single proof cannot show is in the channel file: withdrawals, changes of keys, reviews. `indelible
+/// update-state` fetches it, or --channel-file names it; without one the verdict says what it could not know.
 ///
 /// Whom to trust is said by --channel or --key. A channel proof has to be given once; it is pinned then.
 ///

@@ -9,14 +9,14 @@ use super::super::console::Output;
 use super::super::exit::Exit;
 use super::super::publication::{describe, report_witnesses};
 use crate::files::ArtifactDigest;
-use crate::verify::{Check, Finding, NOT_CHECKED, Outcome, Verdict};
+use crate::verify::{Check, Finding, Outcome, Verdict};
 
 pub(super) fn report(path: &Path, verdict: &Verdict, artifact: &ArtifactDigest) -> Output {
     let exit = Exit::from(verdict.outcome());
     let mut output = Output::line(format!("{}: {}", exit.word(), path.display()))
         .with("artifact", path.display().to_string())
         .with("checks", verdict.checks().iter().map(check_json).collect::<Vec<_>>())
-        .with("notChecked", NOT_CHECKED.to_vec());
+        .with("notChecked", verdict.hidden().to_vec());
     output = match artifact {
         ArtifactDigest::File(file) => output.with("sha256", file.sha256.to_hex()),
         ArtifactDigest::Directory(tree) => output.with("bundleRoot", tree.root().to_hex()),
@@ -44,15 +44,12 @@ pub(super) fn report(path: &Path, verdict: &Verdict, artifact: &ArtifactDigest) 
             .with("witnesses", witnesses);
     }
     if verdict.outcome() == Outcome::Verified {
-        output.lines.push(UNCHECKED.to_owned());
+        output.lines.extend(verdict.hidden().iter().map(|what| format!("  unchecked  {what}")));
         output.lines.push("  next       install it".to_owned());
         output = output.with("next", "install it");
     }
     output
 }
-
-/// What a verified artifact's report says besides; `--explain` has it in full.
-const UNCHECKED: &str = "  unchecked  newer records, withdrawals, key changes";
 
 fn report_record(mut output: Output, record: &SignedRecord) -> Output {
     let common = record.statement().predicate.common();
@@ -87,7 +84,7 @@ pub(super) fn explain(verdict: &Verdict, lines: &mut Vec<String>) {
     }
     lines.push(String::new());
     lines.push("not checked:".to_owned());
-    lines.extend(NOT_CHECKED.iter().map(|what| format!("  {what}")));
+    lines.extend(verdict.hidden().iter().map(|what| format!("  {what}")));
 }
 
 fn check_json(check: &Check) -> Value {

@@ -1,0 +1,85 @@
+//! Which records were withdrawn, what leads back, and what a heartbeat renewed.
+//!
+//! A `withdraw` counts once its keys do; until then it cannot lead back, but what it names waits. A record id
+//! that the channel does not have withdraws nothing.
+
+use std::collections::HashSet;
+
+use indelible_proto::record::body::WithdrawBody;
+use indelible_proto::record::{Predicate, RecordId, SignedRecord};
+use indelible_proto::time::UnixSeconds;
+
+use super::{KeyStanding, KnownChannel};
+
+/// A `withdraw` record that names another one.
+#[derive(Clone, Copy, Debug)]
+pub struct Withdrawal<'a> {
+    /// Its id.
+    pub id: RecordId,
+    /// What it says.
+    pub body: &'a WithdrawBody,
+    /// Whether its keys count.
+    pub standing: KeyStanding,
+}
+
+impl KnownChannel {
+    /// The withdrawals that name `id`, in the order of the log, but those under keys that never count.
+    pub fn withdrawals(
+        &self,
+        id: RecordId,
+        now: Option<UnixSeconds>,
+    ) -> impl Iterator<Item = Withdrawal<'_>> {
+        let places = self.withdrawn.get(&id).into_iter().flatten();
+        let records = places.filter_map(|at| self.records.get(*at)).map(|known| &known.record);
+        records.filter_map(move |record| match &record.statement().predicate {
+            Predicate::Withdraw(common, body) => {
+                let keys = common.keys.unwrap_or(self.state.genesis());
+                let standing = self.key_standing(keys, now);
+                (standing != KeyStanding::Void).then(|| Withdrawal { id: record.record_id(), body, standing })
+            }
+            _ => None,
+        })
+    }
+
+    /// Whether a withdrawal that counts leads from the record `from` back to `to`, over further ones if `safe`
+    /// records were withdrawn in turn.
+    pub fn leads_back(&self, from: RecordId, to: RecordId, now: Option<UnixSeconds>) -> bool {
+        let (mut seen, mut open) = (HashSet::from([from]), vec![from]);
+        while let Some(id) = open.pop() {
+            let counting = self.withdrawals(id, now).filter(|w| w.standing == KeyStanding::Counts);
+            for safe in counting.filter_map(|withdrawal| withdrawal.body.action.safe()) {
+                if safe == to {
+                    return self.can_be_installed(to, now);
+                }
+                if seen.insert(safe) {
+                    open.push(safe);
+                }
+            }
+        }
+        false
+    }
+
+    /// Until when `record` is fresh: what it says itself, or the latest heartbeat that renews it and counts.
+    pub fn expires(&self, record: &SignedRecord, now: Option<UnixSeconds>) -> Option<UnixSeconds> {
+        let own = record.statement().predicate.common().expires?;
+        let id = record.record_id();
+        if !self.can_be_installed(id, now) {
+            return Some(own);
+        }
+        let renewals = self.records().filter_map(|head| match &head.statement().predicate {
+            Predicate::Head(common, body) if body.record == id => {
+                let counts = self.key_standing(common.keys?, now) == KeyStanding::Counts;
+                common.expires.filter(|_| counts)
+            }
+            _ => None,
+        });
+        Some(renewals.fold(own, UnixSeconds::max))
+    }
+
+    /// Whether it is a release or rules record of the channel that nothing withdraws.
+    fn can_be_installed(&self, id: RecordId, now: Option<UnixSeconds>) -> bool {
+        let record = self.record(id).map(|record| &record.statement().predicate);
+        matches!(record, Some(Predicate::Release(..) | Predicate::Rules(..)))
+            && self.withdrawals(id, now).next().is_none()
+    }
+}

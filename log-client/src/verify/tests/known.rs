@@ -1,0 +1,379 @@
+//! Withdrawals, changes of keys, gaps and reviews: what the channel file tells, and what is said without it.
+
+use indelible_proto::record::body::{ReviewKind, ReviewResult};
+use indelible_proto::record::{Chain, RecordId};
+
+use super::super::rules::{ReviewRule, Unknown};
+use super::*;
+use crate::channel::KnownChannel;
+use crate::state::LastRecord;
+use crate::test_channel::TestChannel;
+
+/// When the channel's file and the artifact's proof were cosigned.
+const SEEN: u64 = 1_800_000_000;
+const COOLDOWN: u64 = 1000;
+
+/// What a client has: one release, its proof, and what is known of the channel.
+struct Client {
+    channel: TestChannel,
+    policy: Policy,
+    trust: Trust,
+    known: Knowledge,
+    last: LastKnown,
+    rules: Rules,
+    reviewers: Reviewers,
+    now: u64,
+}
+
+impl Client {
+    fn of(channel: TestChannel) -> Self {
+        let policy = channel.log.policy(2);
+        let known = learn(None, &channel, SEEN);
+        let trust = Trust::Channel(Box::new(TrustedChannel::from_known(&known).unwrap()));
+        Self {
+            channel,
+            policy,
+            trust,
+            known: Knowledge::Channel(Box::new(known)),
+            last: LastKnown::Nothing,
+            rules: Rules::default(),
+            reviewers: Reviewers::new(),
+            now: SEEN + 10,
+        }
+    }
+
+    /// The verdict on the release with this content, whose proof was cosigned at this time.
+    fn judge_at(&self, content: &[u8], id: RecordId, cosigned: u64) -> Verdict {
+        verify(&Request {
+            artifact: &file(content),
+            proof: &self.channel.proof(id, cosigned),
+            policy: &self.policy,
+            trust: &self.trust,
+            remembered: &Remembered::Nothing,
+            last: &self.last,
+            known: &self.known,
+            reviewers: &self.reviewers,
+            time: TrustedTime::new(seconds(self.now), None),
+            rules: &self.rules,
+        })
+    }
+
+    #[track_caller]
+    fn verifies(&self, content: &[u8], id: RecordId) -> Verdict {
+        let verdict = self.judge_at(content, id, SEEN);
+        assert_eq!(verdict.outcome(), Outcome::Verified, "{:#?}", verdict.checks());
+        let open = verdict.checks().iter().find(|check| matches!(check.finding, Finding::Unknown { .. }));
+        assert_eq!(open, None);
+        verdict
+    }
+
+    #[track_caller]
+    fn fails_only(&self, content: &[u8], id: RecordId, expected: (CheckName, Outcome, &str)) -> Verdict {
+        let verdict = self.judge_at(content, id, SEEN);
+        assert_fails(&verdict, expected);
+        verdict
+    }
+
+    /// The last verified record of the channel.
+    fn remember(&mut self, seq: u64, head: RecordId) {
+        let (channel, genesis) = (self.channel.name.clone(), self.channel.genesis());
+        self.last = LastKnown::Record(LastRecord { channel, seq, genesis, head });
+    }
+}
+
+#[track_caller]
+fn assert_fails(verdict: &Verdict, expected: (CheckName, Outcome, &str)) {
+    let failed: Vec<_> = verdict
+        .checks()
+        .iter()
+        .filter_map(|check| check.reason().map(|reason| (check.name, reason.outcome, reason.code)))
+        .collect();
+    assert_eq!(failed, [expected], "{:#?}", verdict.checks());
+}
+
+#[track_caller]
+fn learn(known: Option<&KnownChannel>, channel: &TestChannel, at: u64) -> KnownChannel {
+    let time = TrustedTime::new(seconds(at), None);
+    let policy = channel.log.policy(2);
+    KnownChannel::learn(known, channel.genesis(), &channel.file(at), &policy, time).unwrap().0
+}
+
+fn channel() -> TestChannel {
+    TestChannel::new(CHANNEL, COOLDOWN)
+}
+
+fn finding(verdict: &Verdict, name: CheckName) -> &Finding {
+    &verdict.checks().iter().find(|check| check.name == name).unwrap().finding
+}
+
+#[test]
+fn with_the_channel_file_nothing_is_left_open_but_what_came_later() {
+    let mut channel = channel();
+    let one = channel.release(b"1", 1);
+    let verdict = Client::of(channel).verifies(b"1", one);
+    assert!(verdict.hidden()[0].contains(&seconds(SEEN).to_string()), "{:?}", verdict.hidden());
+}
+
+#[test]
+fn a_withdrawn_record_is_refused() {
+    let mut channel = channel();
+    let one = channel.release(b"1", 1);
+    let two = channel.release(b"2", 1);
+    for (chain, by) in [(Chain::Publish, 1), (Chain::Recovery, 9)] {
+        let mut channel = channel.clone();
+        channel.withdraw(chain, two, Some(one), by);
+        let mut client = Client::of(channel);
+        let expected = (CheckName::Withdrawal, Outcome::Refused, "withdrawn");
+        let verdict = client.fails_only(b"2", two, expected);
+        assert!(verdict.decisive().unwrap().next.contains("version 1"), "it says where to go");
+        client.verifies(b"1", one);
+        // The one that is safe is also the only way back from it.
+        client.remember(2, two);
+        client.verifies(b"1", one);
+        client.known = Knowledge::Nothing;
+        let rollback = (CheckName::Sequence, Outcome::Refused, "rollback");
+        client.fails_only(b"1", one, rollback);
+    }
+}
+
+#[test]
+fn no_way_leads_back_from_what_was_not_withdrawn_nor_past_what_is_safe() {
+    let mut channel = channel();
+    let [zero, one, two] = [b"0", b"1", b"2"].map(|content| channel.release(content, 1));
+    channel.withdraw(Chain::Publish, two, Some(one), 1);
+    let three = channel.release(b"3", 1);
+    let mut client = Client::of(channel);
+    let rollback = (CheckName::Sequence, Outcome::Refused, "rollback");
+    client.remember(3, two);
+    client.verifies(b"1", one);
+    client.fails_only(b"0", zero, rollback);
+    client.remember(5, three);
+    client.fails_only(b"1", one, rollback);
+}
+
+#[test]
+fn a_withdrawal_under_keys_that_do_not_count_yet_holds() {
+    let mut channel = channel();
+    let one = channel.release(b"1", 1);
+    channel.change(&[2], &[1], COOLDOWN);
+    channel.withdraw(Chain::Publish, one, None, 2);
+    let client = Client::of(channel);
+    client.fails_only(b"1", one, (CheckName::Withdrawal, Outcome::Hold, "withdrawal-pending"));
+}
+
+#[test]
+fn what_is_known_is_known_up_to_its_time_and_its_last_record() {
+    let mut channel = channel();
+    channel.release(b"1", 1);
+    let mut client = Client::of(channel.clone());
+    // A record right after what is known: by the keys in force, and withdrawals of it would be newer.
+    let two = client.channel.release(b"2", 1);
+    let verdict = client.judge_at(b"2", two, SEEN);
+    assert_eq!(verdict.outcome(), Outcome::Verified);
+    assert!(matches!(finding(&verdict, CheckName::Withdrawal), Finding::Unknown { .. }));
+    assert!(finding(&verdict, CheckName::Sequence) == &Finding::Passed);
+    // One further is a gap.
+    let three = client.channel.release(b"3", 1);
+    let verdict = client.judge_at(b"3", three, SEEN);
+    assert!(matches!(finding(&verdict, CheckName::Sequence), Finding::Unknown { .. }));
+    client.rules.unknown = Unknown::Hold;
+    assert_eq!(client.judge_at(b"2", two, SEEN).outcome(), Outcome::Hold);
+    // Old knowledge is no knowledge of withdrawals, however new the proof is.
+    let mut client = Client::of(channel.clone());
+    let one = channel.state().head();
+    client.rules.max_age_s = Some(100);
+    client.now = SEEN + 200;
+    let verdict = client.judge_at(b"1", one, SEEN + 200);
+    assert_eq!(verdict.outcome(), Outcome::Verified);
+    assert!(matches!(finding(&verdict, CheckName::Withdrawal), Finding::Unknown { .. }));
+}
+
+#[test]
+fn a_record_that_the_channel_does_not_have_in_its_place_is_a_hidden_one() {
+    let mut channel = channel();
+    let mut other = channel.clone();
+    channel.release(b"1", 1);
+    let forked = other.release(b"other", 1);
+    let mut client = Client::of(channel);
+    client.channel = other.clone();
+    let expected = (CheckName::Sequence, Outcome::Refused, "channel-forked");
+    let verdict = client.judge_at(b"other", forked, SEEN);
+    assert_fails(&verdict, expected);
+    assert!(verdict.decisive().unwrap().message.contains(&forked.to_string()), "both are named");
+    // Nor one that follows on another record than the newest known one.
+    let after = client.channel.release(b"after", 1);
+    assert_fails(&client.judge_at(b"after", after, SEEN), expected);
+    // Nor one after a record that was verified before, and that the channel does not have.
+    let mut client = Client::of(other);
+    client.remember(1, RecordId::from_hash(sha256(b"gone")));
+    let two = client.channel.release(b"2", 1);
+    client.known = Knowledge::Channel(Box::new(learn(None, &client.channel, SEEN)));
+    let verdict = client.judge_at(b"2", two, SEEN);
+    assert_fails(&verdict, expected);
+}
+
+#[test]
+fn a_record_under_changed_keys_verifies_once_they_count() {
+    let mut channel = channel();
+    let one = channel.release(b"1", 1);
+    channel.change(&[2], &[1], COOLDOWN);
+    let two = channel.release(b"2", 2);
+    let mut client = Client::of(channel);
+    client.fails_only(b"2", two, (CheckName::KeyChange, Outcome::Hold, "key-change-pending"));
+    client.verifies(b"1", one);
+    // Logged long ago, says its proof: then it counts already, to who meets the channel today.
+    client.rules.max_age_s = Some(10_000);
+    assert_eq!(client.judge_at(b"2", two, SEEN - COOLDOWN).outcome(), Outcome::Verified);
+    // Or after its time.
+    let Knowledge::Channel(known) = &client.known else { panic!("known") };
+    let later = learn(Some(known), &client.channel, SEEN + COOLDOWN);
+    client.known = Knowledge::Channel(Box::new(later));
+    client.now = SEEN + COOLDOWN;
+    client.verifies(b"2", two);
+    // Without the channel file the keys are unknown.
+    client.known = Knowledge::Nothing;
+    let verdict = client.judge_at(b"2", two, SEEN);
+    assert_eq!(verdict.outcome(), Outcome::Refused);
+}
+
+#[test]
+fn a_record_after_the_known_ones_has_to_be_by_the_keys_in_force() {
+    let mut channel = channel();
+    channel.release(b"1", 1);
+    let client = Client::of(channel.clone());
+    let mut client = Client { channel, ..client };
+    client.channel.change(&[2], &[1], 0);
+    let two = client.channel.release(b"2", 2);
+    let verdict = client.judge_at(b"2", two, SEEN);
+    let failed: Vec<_> =
+        verdict.checks().iter().filter_map(Check::reason).map(|reason| reason.code).collect();
+    assert!(failed.contains(&"record-other-keys") && failed.contains(&"record-not-signed"), "{failed:?}");
+}
+
+#[test]
+fn the_recovery_keys_make_a_thiefs_release_void() {
+    let mut channel = channel();
+    let one = channel.release(b"1", 1);
+    channel.change(&[3], &[1], 0);
+    let evil = channel.release(b"evil", 3);
+    channel.recover(&[2]);
+    let two = channel.release(b"2", 2);
+    let client = Client::of(channel);
+    client.fails_only(b"evil", evil, (CheckName::KeyChange, Outcome::Refused, "key-change-void"));
+    client.verifies(b"1", one);
+    client.verifies(b"2", two);
+}
+
+#[test]
+fn a_frozen_channel_signs_nothing_new() {
+    let mut channel = channel();
+    channel.release(b"1", 1);
+    let next = {
+        let mut next = channel.clone();
+        (next.release(b"2", 1), next)
+    };
+    channel.recover(&[]);
+    let mut client = Client::of(channel);
+    client.channel = next.1;
+    let verdict = client.judge_at(b"2", next.0, SEEN);
+    let failed: Vec<_> =
+        verdict.checks().iter().filter_map(Check::reason).map(|reason| reason.code).collect();
+    assert!(failed.contains(&"channel-frozen"), "{failed:?}");
+}
+
+#[test]
+fn a_heartbeat_renews_the_expiry_and_a_newer_checkpoint_the_age() {
+    let mut channel = channel();
+    let one = channel.release(b"1", 1);
+    let mut client = Client::of(channel.clone());
+    client.now = channel.expires(one);
+    client.rules.max_age_s = Some(100_000);
+    client.fails_only(b"1", one, (CheckName::Expiry, Outcome::Hold, "expired"));
+    let head = channel.head(one, 1);
+    let renewed = Client::of(channel.clone());
+    let renewed = Client { now: channel.expires(head) - 1, rules: client.rules.clone(), ..renewed };
+    renewed.verifies(b"1", one);
+    Client { now: channel.expires(head), ..renewed }.fails_only(
+        b"1",
+        one,
+        (CheckName::Expiry, Outcome::Hold, "expired"),
+    );
+    // The age is of the newest checkpoint that proved the channel.
+    let mut client = Client::of(channel.clone());
+    client.rules.max_age_s = Some(5);
+    client.fails_only(b"1", one, (CheckName::Age, Outcome::Hold, "checkpoint-stale"));
+    let Knowledge::Channel(known) = &client.known else { panic!("known") };
+    client.known = Knowledge::Channel(Box::new(learn(Some(known), &channel, SEEN + 8)));
+    client.verifies(b"1", one);
+}
+
+#[test]
+fn damaged_knowledge_decides_nothing() {
+    let mut channel = channel();
+    let one = channel.release(b"1", 1);
+    let mut client = Client::of(channel);
+    client.known = Knowledge::Damaged { code: "state-damaged", message: "zeros".into() };
+    client.fails_only(b"1", one, (CheckName::Withdrawal, Outcome::Undecided, "state-damaged"));
+}
+
+/// A client that wants a rebuild by a reviewer, who has said this about the release.
+fn reviewed(results: &[ReviewResult], at_least: u64) -> (Client, RecordId) {
+    let mut channel = channel();
+    let one = channel.release(b"1", 1);
+    let mut reviewer = TestChannel::new("reviewer.example/rebuilds", COOLDOWN);
+    for result in results {
+        reviewer.review(one, *result);
+    }
+    let named = [(reviewer.name.clone(), reviewer.genesis())].into_iter().collect();
+    let mut client = Client::of(channel);
+    let known = Knowledge::Channel(Box::new(learn(None, &reviewer, SEEN)));
+    client.reviewers.insert(reviewer.name.clone(), known);
+    let (of, no_fail_by) =
+        if at_least > 0 { (named, Default::default()) } else { (Default::default(), named) };
+    client.rules.reviewers = vec![ReviewRule { kind: ReviewKind::Rebuild, at_least, of, no_fail_by }];
+    (client, one)
+}
+
+#[test]
+fn enough_reviewers_have_to_pass_it() {
+    const MISSING: (CheckName, Outcome, &str) = (CheckName::Reviews, Outcome::Hold, "reviews-missing");
+    use ReviewResult::{Fail, Inconclusive, Pass};
+    let (client, one) = reviewed(&[Pass], 1);
+    client.verifies(b"1", one);
+    // The newest one counts.
+    let (client, one) = reviewed(&[Fail, Pass], 1);
+    client.verifies(b"1", one);
+    for results in [&[][..], &[Inconclusive], &[Fail], &[Pass, Fail]] {
+        let (client, one) = reviewed(results, 1);
+        client.fails_only(b"1", one, MISSING);
+    }
+    let (mut client, one) = reviewed(&[Pass], 1);
+    client.rules.reviewers[0].kind = ReviewKind::SourceAudit;
+    client.fails_only(b"1", one, MISSING);
+    let (mut client, one) = reviewed(&[Pass], 1);
+    client.reviewers.clear();
+    client.fails_only(b"1", one, MISSING);
+}
+
+#[test]
+fn a_review_that_fails_holds_where_its_word_is_asked_for() {
+    use ReviewResult::{Fail, Pass};
+    let (client, one) = reviewed(&[Pass], 0);
+    client.verifies(b"1", one);
+    let (client, one) = reviewed(&[Pass, Fail], 0);
+    client.fails_only(b"1", one, (CheckName::Reviews, Outcome::Hold, "review-failed"));
+    // Who is not heard of may have failed it.
+    for stale in [false, true] {
+        let (mut client, one) = reviewed(&[], 0);
+        match stale {
+            true => (client.rules.max_age_s, client.now) = (Some(5), SEEN + 6),
+            false => client.reviewers.clear(),
+        }
+        let verdict = client.judge_at(b"1", one, SEEN + 6);
+        assert!(matches!(finding(&verdict, CheckName::Reviews), Finding::Unknown { .. }), "{stale}");
+    }
+    let (mut client, one) = reviewed(&[], 0);
+    let damaged = Knowledge::Damaged { code: "state-damaged", message: "zeros".into() };
+    client.reviewers.values_mut().for_each(|known| *known = damaged.clone());
+    client.fails_only(b"1", one, (CheckName::Reviews, Outcome::Undecided, "state-damaged"));
+}

@@ -1,0 +1,278 @@
+//! A client that follows channels: withdrawals, changes of keys, stolen ones, reviewers. With the real programs, a
+//! real log, and copies of what it serves. Witness times are real seconds, so a cool-down is none or an endless one.
+
+use std::fs;
+use std::path::PathBuf;
+
+use indelible_proto::proof::LogProof;
+use indelible_proto::record::{RecordId, SignedRecord};
+use indelible_tests::world::Kind;
+use indelible_tests::{Finished, World, http};
+
+use crate::exit::{HOLD, REFUSED, UNDECIDED, USAGE, VERIFIED};
+use crate::published::code;
+
+const CHANNEL: &str = "vendor.example/agent";
+const REVIEWS: &str = "reviewer.example/rebuilds";
+
+/// A vendor with keys by name, a log, and a client whose file names the vendor's channel by its first record.
+struct Shop {
+    world: World,
+}
+
+impl Shop {
+    /// The channel's changes of keys wait for so many seconds.
+    fn new(cooldown: &str) -> Self {
+        let shop = Self { world: World::start(Kind::Records, 1, 1) };
+        for key in ["publish", "recovery", "next", "thief"] {
+            let name = format!("vendor.example/{key}");
+            shop.run(&["keygen", &name, "--out", &format!("{key}.key")]).expect(VERIFIED);
+        }
+        let create = ["channel", "create", CHANNEL, "--owner", "Vendor", "--key", "publish.key"];
+        let recovery = ["--recovery-key", "recovery.key.vkey", "--out", "channel", "--cooldown", cooldown];
+        shop.at_log(&[&create, recovery.as_slice()].concat()).expect(VERIFIED);
+        shop.configure("");
+        shop
+    }
+
+    /// Writes the client's file, with these lines before the channels.
+    fn configure(&self, lines: &str) {
+        let (policy, genesis) = (self.world.policy(), self.id("channel"));
+        let text = format!(
+            "policy = {:?}\nstate = \"memory\"\n{lines}\n[channels]\n{CHANNEL:?} = \"{genesis}\"\n",
+            policy.display().to_string()
+        );
+        fs::write(self.file("client.toml"), text).unwrap();
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.world.file(name)
+    }
+
+    fn run(&self, args: &[&str]) -> Finished {
+        Finished::run(self.world.client().arg("--json").args(args))
+    }
+
+    /// A command of the vendor's, with the log's policy.
+    fn at_log(&self, args: &[&str]) -> Finished {
+        let mut command = self.world.client();
+        Finished::run(command.arg("--json").args(args).arg("--policy").arg(self.world.policy()))
+    }
+
+    fn release(&self, name: &str, key: &str) {
+        fs::write(self.file(name), name).unwrap();
+        let key = format!("{key}.key");
+        let publish =
+            ["publish", "release", name, "--version", name, "--channel-name", CHANNEL, "--key", &key];
+        self.at_log(&publish).expect(VERIFIED);
+    }
+
+    fn withdraw(&self, name: &str, safe: &str) {
+        let (record, safe) = (format!("{name}.tlog-proof"), format!("{safe}.tlog-proof"));
+        let what = ["publish", "withdraw", "--record", &record, "--safe", &safe, "--reason", "malicious"];
+        let whose = ["--channel-name", CHANNEL, "--key", "publish.key"];
+        self.at_log(&[&what, whose.as_slice()].concat()).expect(VERIFIED);
+    }
+
+    fn rotate(&self, args: &[&str]) {
+        self.at_log(&[&["channel", "rotate", CHANNEL], args].concat()).expect(VERIFIED);
+    }
+
+    /// The client hears what is new, from the log itself.
+    fn update(&self) -> Finished {
+        self.run(&["update-state", "--config", "client.toml"])
+    }
+
+    fn verify(&self, artifact: &str) -> Finished {
+        self.run(&["verify", artifact, "--config", "client.toml"])
+    }
+
+    #[track_caller]
+    fn check(&self, artifact: &str, exit: i32, reason: &str) {
+        let verdict = self.verify(artifact).expect(exit);
+        assert_eq!(code(&verdict), reason, "{verdict}");
+    }
+
+    fn id(&self, proof: &str) -> RecordId {
+        let proof = LogProof::parse(&fs::read(self.file(proof)).unwrap()).unwrap();
+        SignedRecord::parse(proof.extra().unwrap()).unwrap().record_id()
+    }
+
+    /// The channel file from these places on, as the log serves it.
+    fn channel_file(&self, publish: u64) -> Vec<u8> {
+        let path = format!("/channel-file/{publish}/0/{CHANNEL}");
+        http::get(self.world.log().address(), &path).expect(200).body
+    }
+}
+
+#[test]
+fn a_withdrawn_release_is_refused_and_the_safe_one_is_the_way_back() {
+    let shop = Shop::new("0");
+    ["agent-1", "agent-2", "agent-3"].iter().for_each(|name| shop.release(name, "publish"));
+    // Nothing pinned, nothing known: nothing says whose keys count.
+    shop.check("agent-3", UNDECIDED, "no-trusted-keys");
+    let told = shop.update().expect(VERIFIED).json();
+    assert_eq!((&told["newRecords"], &told["seq"]), (&4.into(), &3.into()));
+    let verdict = shop.verify("agent-3").expect(VERIFIED).json();
+    assert!(verdict["notChecked"][0].as_str().unwrap().contains("record 3"), "{verdict}");
+    shop.check("agent-2", REFUSED, "rollback");
+    shop.withdraw("agent-3", "agent-2");
+    // Nobody knows yet.
+    shop.verify("agent-3").expect(VERIFIED);
+    let told = shop.update().expect(VERIFIED).json();
+    assert_eq!(told["newRecords"], 1);
+    assert_eq!(told["withdrawn"][0]["record"], shop.id("agent-3.tlog-proof").to_string());
+    shop.check("agent-3", REFUSED, "withdrawn");
+    shop.check("agent-1", REFUSED, "rollback");
+    shop.verify("agent-2").expect(VERIFIED);
+    // A guard stops for it, too, and again nothing is new.
+    let guard = ["guard", "--config", "client.toml", "agent-3", "--", "touch", "installed"];
+    shop.run(&guard).expect(REFUSED);
+    assert!(!shop.file("installed").exists());
+    assert_eq!(shop.update().expect(VERIFIED).json()["newRecords"], 0);
+    // What follows is forward.
+    shop.release("agent-4", "publish");
+    shop.verify("agent-4").expect(VERIFIED);
+}
+
+#[test]
+fn changed_keys_are_followed_after_their_cooldown() {
+    let rotate = |shop: &Shop| {
+        let keys = ["--signer", "next.key.vkey", "--key", "publish.key", "--key", "next.key"];
+        shop.rotate(&[&["--in-force", "channel", "--out", "channel-2"], keys.as_slice()].concat());
+        shop.release("agent-2", "next");
+    };
+    let none = Shop::new("0");
+    rotate(&none);
+    none.update().expect(VERIFIED);
+    none.verify("agent-2").expect(VERIFIED);
+
+    let long = Shop::new("31622400");
+    long.release("agent-1", "publish");
+    rotate(&long);
+    long.update().expect(VERIFIED);
+    long.check("agent-2", HOLD, "key-change-pending");
+    long.verify("agent-1").expect(VERIFIED);
+}
+
+#[test]
+fn a_stolen_key_gets_nothing_installed_and_the_recovery_counts_at_once() {
+    let shop = Shop::new("31622400");
+    shop.release("agent-1", "publish");
+    let stolen = ["--signer", "thief.key.vkey", "--key", "publish.key", "--key", "thief.key"];
+    shop.rotate(
+        &[&["--in-force", "channel", "--out", "stolen", "--cooldown", "0"], stolen.as_slice()].concat(),
+    );
+    shop.release("evil-1", "thief");
+    shop.update().expect(VERIFIED);
+    shop.check("evil-1", HOLD, "key-change-pending");
+    shop.rotate(&[
+        "--in-force",
+        "channel",
+        "--out",
+        "frozen",
+        "--freeze",
+        "--recovery",
+        "--key",
+        "recovery.key",
+    ]);
+    assert_eq!(shop.update().expect(VERIFIED).json()["frozen"], true);
+    shop.check("evil-1", REFUSED, "key-change-void");
+    let recovered = ["--signer", "next.key.vkey", "--key", "recovery.key", "--key", "next.key", "--recovery"];
+    shop.rotate(&[&["--in-force", "frozen", "--out", "recovered"], recovered.as_slice()].concat());
+    shop.release("agent-2", "next");
+    shop.update().expect(VERIFIED);
+    shop.verify("agent-1").expect(VERIFIED);
+    shop.verify("agent-2").expect(VERIFIED);
+    shop.check("evil-1", REFUSED, "rollback");
+}
+
+#[test]
+fn a_review_that_fails_holds_a_release() {
+    let shop = Shop::new("0");
+    shop.release("agent-1", "publish");
+    shop.run(&["keygen", "reviewer.example/reviews", "--out", "reviewer.key"]).expect(VERIFIED);
+    let create =
+        ["channel", "create", REVIEWS, "--owner", "Reviewer", "--out", "reviews", "--key", "reviewer.key"];
+    shop.at_log(&create).expect(VERIFIED);
+    let of = format!("{{ {REVIEWS:?} = \"{}\" }}", shop.id("reviews"));
+    let table = |line: &str| format!("[[reviewers]]\nkind = \"rebuild\"\n{line}\n");
+    fs::write(shop.file("report.txt"), "report").unwrap();
+    let review = |result: &str| {
+        let what =
+            ["publish", "review", "--record", "agent-1.tlog-proof", "--kind", "rebuild", "--result", result];
+        let how = ["--report", "report.txt", "--paid-by", "nobody", "--access", "source"];
+        let whose = ["--channel-name", REVIEWS, "--key", "reviewer.key"];
+        shop.at_log(&[&what, how.as_slice(), whose.as_slice()].concat()).expect(VERIFIED);
+        // One line for each channel that is followed: the vendor's and the reviewer's.
+        assert_eq!(shop.update().expect(VERIFIED).stdout.lines().count(), 2);
+    };
+    shop.configure(&table(&format!("at_least = 1\nof = {of}")));
+    shop.update().expect(VERIFIED);
+    shop.check("agent-1", HOLD, "reviews-missing");
+    review("pass");
+    shop.verify("agent-1").expect(VERIFIED);
+    shop.configure(&table(&format!("no_fail_by = {of}")));
+    shop.verify("agent-1").expect(VERIFIED);
+    review("fail");
+    shop.check("agent-1", HOLD, "review-failed");
+}
+
+#[test]
+fn a_channel_file_comes_from_a_mirror_or_by_hand_and_is_not_believed() {
+    let shop = Shop::new("0");
+    shop.release("agent-1", "publish");
+    fs::write(shop.file("old.tlog-channel"), shop.channel_file(0)).unwrap();
+    shop.release("agent-2", "publish");
+    shop.withdraw("agent-2", "agent-1");
+    fs::write(shop.file("new.tlog-channel"), shop.channel_file(0)).unwrap();
+    let update = |from: &str| shop.run(&["update-state", "--config", "client.toml", "--from", from]);
+    // A file that leaves something out, one that is none, and one of nobody's.
+    let late = shop.channel_file(2);
+    fs::write(shop.file("late.tlog-channel"), &late).unwrap();
+    assert_eq!(code(&update("late.tlog-channel").expect(REFUSED)), "channel-unknown");
+    update("old.tlog-channel").expect(VERIFIED);
+    shop.verify("agent-2").expect(VERIFIED);
+    // The gap: records 2 and 3 without what came between. It cannot even be made by leaving a record out.
+    shop.release("agent-3", "publish");
+    fs::write(shop.file("gap.tlog-channel"), shop.channel_file(4)).unwrap();
+    assert_eq!(code(&update("gap.tlog-channel").expect(REFUSED)), "seq-mismatch");
+    let text = String::from_utf8(late).unwrap();
+    fs::write(shop.file("torn.tlog-channel"), &text[..text.len() / 2]).unwrap();
+    update("torn.tlog-channel").expect(REFUSED);
+    update("missing.tlog-channel").expect(USAGE);
+    // Given by hand for one verdict, it is remembered as well; the older one then changes nothing.
+    let given =
+        |file: &str| shop.run(&["verify", "agent-2", "--config", "client.toml", "--channel-file", file]);
+    assert_eq!(code(&given("new.tlog-channel").expect(REFUSED)), "withdrawn");
+    assert_eq!(code(&given("old.tlog-channel").expect(REFUSED)), "withdrawn");
+    shop.check("agent-2", REFUSED, "withdrawn");
+    assert_eq!(code(&update("old.tlog-channel").expect(REFUSED)), "channel-file-behind");
+    // A directory with copies of what the log serves, under the paths it serves them.
+    let mirrored = shop.file("mirror/channel-file/0/0").join(CHANNEL);
+    fs::create_dir_all(mirrored.parent().unwrap()).unwrap();
+    fs::write(&mirrored, shop.channel_file(0)).unwrap();
+    assert_eq!(update("mirror").expect(VERIFIED).json()["newRecords"], 1);
+    shop.verify("agent-3").expect(VERIFIED);
+    fs::remove_dir_all(shop.file("mirror/channel-file")).unwrap();
+    assert_eq!(code(&update("mirror").expect(UNDECIDED)), "not-found");
+}
+
+#[test]
+fn damaged_knowledge_of_a_channel_is_local_damage() {
+    let shop = Shop::new("0");
+    shop.release("agent-1", "publish");
+    shop.update().expect(VERIFIED);
+    shop.verify("agent-1").expect(VERIFIED);
+    let known = fs::read_dir(shop.file("memory/known")).unwrap().next().unwrap().unwrap().path();
+    let whole = fs::read(&known).unwrap();
+    for bytes in [Vec::new(), vec![0; whole.len()], whole[..whole.len() - 1].to_vec()] {
+        fs::write(&known, &bytes).unwrap();
+        shop.check("agent-1", UNDECIDED, "state-damaged");
+        assert_eq!(code(&shop.update().expect(UNDECIDED)), "state-damaged");
+        assert_eq!(fs::read(&known).unwrap(), bytes, "it is left for a person to look at");
+    }
+    fs::remove_file(&known).unwrap();
+    shop.update().expect(VERIFIED);
+    shop.verify("agent-1").expect(VERIFIED);
+}
