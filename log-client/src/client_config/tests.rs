@@ -30,6 +30,8 @@ fn the_sample_file_says_what_its_comments_say() {
     assert_eq!(config.rules.engine, Some(Engine { name: "sigma".into(), version: "2.1".into() }));
     assert_eq!(config.rules.unknown, Unknown::Pass);
     assert_eq!(config.channels.len(), 1);
+    assert_eq!((config.channel_files.len(), config.rules.reviewers.len()), (0, 1));
+    assert_eq!(config.rules.reviewers[0].channels().count(), 2);
     let grace = config.grace.unwrap();
     assert!(!grace.is_active(UnixSeconds::new(grace.from.get() - 1).unwrap()));
     assert!(grace.is_active(grace.from));
@@ -92,4 +94,22 @@ fn a_missing_or_huge_file_is_said_so() {
     let missing = ClientConfig::load(&dir.path().join("none")).unwrap_err();
     assert_eq!(missing.code(), "client-config-missing");
     assert_eq!(code(&format!("policy = \"p\"\n#{}\n", "x".repeat(MAX_BYTES))), "file-too-large");
+}
+
+#[test]
+fn reviewers_have_a_known_kind_a_first_record_and_a_number_that_can_be_reached() {
+    let id = |digit: &str| digit.repeat(64);
+    let with = |kind: &str, at_least: u64, rest: &str| {
+        code(&format!("policy = \"p\"\n[[reviewers]]\nkind = \"{kind}\"\nat_least = {at_least}\n{rest}\n"))
+    };
+    let of = format!("of = {{ \"r.example/a\" = \"{}\" }}", id("0"));
+    let no_fail = |digit| format!("no_fail_by = {{ \"r.example/a\" = \"{}\" }}", id(digit));
+    assert_eq!(with("rebuild", 1, &of), "ok");
+    assert_eq!(with("rebuild", 0, &no_fail("0")), "ok");
+    assert_eq!(with("rebuild", 1, &format!("{of}\n{}", no_fail("0"))), "ok");
+    assert_eq!(with("rebuild", 1, &format!("{of}\n{}", no_fail("1"))), "client-config-value");
+    assert_eq!(with("guess", 1, &of), "client-config-value");
+    assert_eq!(with("rebuild", 2, &of), "client-config-value");
+    assert_eq!(with("rebuild", 0, &of), "client-config-value");
+    assert_eq!(with("rebuild", 1, "of = { \"r.example/a\" = \"x\" }"), "client-config-value");
 }
