@@ -28,6 +28,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustix::fs::{FlockOperation, flock};
 use zeroize::Zeroizing;
 
+use crate::planted::{self, Bug};
+
 /// Why a file could not be read, written or locked. Every variant names the path.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -225,6 +227,8 @@ pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
 #[derive(Debug)]
 pub struct DirLock {
     _file: File,
+    /// The directory itself, if it is locked too.
+    _dir: Option<File>,
 }
 
 impl DirLock {
@@ -240,7 +244,25 @@ impl DirLock {
         options.write(true).create(true).truncate(false).mode(Access::Secret.mode());
         let file = options.open(&path).map_err(not_written)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Self { _file: file }),
+            Ok(()) => Ok(Self { _file: file, _dir: None }),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(DurableError::Locked { dir: dir.to_owned() }),
+            Err(error) => Err(not_written(error.into())),
+        }
+    }
+
+    /// The same, and on the directory itself besides: whoever deletes the lock file lets nobody in.
+    ///
+    /// # Errors
+    /// As [`DirLock::acquire`].
+    pub fn acquire_whole(dir: &Path) -> Result<Self, DurableError> {
+        let Self { _file, .. } = Self::acquire(dir)?;
+        if planted::has(Bug::NoFencing) {
+            return Ok(Self { _file, _dir: None });
+        }
+        let not_written = |source| DurableError::NotWritten { path: dir.to_owned(), source };
+        let whole = File::open(dir).map_err(not_written)?;
+        match flock(&whole, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Self { _file, _dir: Some(whole) }),
             Err(rustix::io::Errno::WOULDBLOCK) => Err(DurableError::Locked { dir: dir.to_owned() }),
             Err(error) => Err(not_written(error.into())),
         }

@@ -27,6 +27,7 @@ mod row;
 mod site;
 mod strace;
 mod syscalls;
+mod two_writers;
 
 use std::process::{Command, ExitCode};
 use std::time::Instant;
@@ -44,12 +45,16 @@ const ROWS: &[&dyn Row] = &[
     &syscalls::Syscalls,
     &fault_pairs::FaultPairs,
     &kill::Kill,
+    &two_writers::TwoWriters,
     &disk_full::DiskFull,
     &receipts::Receipts,
     &bit_flips::BitFlips,
     &overload::Overload,
     &restore::Restore,
 ];
+
+/// What comes before the command that makes a failed trial again.
+const REPLAY: &str = "replay with:";
 
 /// What a row that lacks a tool or a right ends with.
 const LACKING: u8 = 77;
@@ -127,7 +132,7 @@ fn run(row: &dyn Row, scale: Scale, seed: Option<u64>) -> bool {
         Err(failure) => {
             println!("{:<14} FAILED: {failure:#}", row.name());
             let full = if scale == Scale::Full { " --full" } else { "" };
-            println!("{:<14} replay with: tests/reliability{full} {} --seed SEED", "", row.name());
+            println!("{:<14} {REPLAY} tests/reliability{full} {} --seed SEED", "", row.name());
             false
         }
     }
@@ -144,7 +149,10 @@ fn plant(row: &dyn Row) -> Result<bool> {
         child.arg(row.name()).env(planted::VARIABLE, bug.name()).env_remove("CI");
         let output = child.output().context("the rig can't be started")?;
         let said = String::from_utf8_lossy(&output.stdout);
-        let reason = said.lines().find_map(|line| line.split_once("FAILED: ")).map(|(_, reason)| reason);
+        // Of several lines if a process was asked what it had to say.
+        let reason = said.split_once("FAILED: ").map(|(_, reason)| reason);
+        let reason = reason.map(|reason| reason.lines().take_while(|line| !line.contains(REPLAY)));
+        let reason = reason.map(|lines| lines.map(str::trim).collect::<Vec<_>>().join(" "));
         let took = begun.elapsed().as_secs_f64();
         match reason {
             Some(reason) if output.status.code() == Some(1) => {

@@ -36,7 +36,7 @@ impl Row for PowerCuts {
 
     fn trials(&self, scale: Scale) -> u64 {
         match scale {
-            Scale::Short => 16,
+            Scale::Short => 8,
             Scale::Full => 1_000,
         }
     }
@@ -69,9 +69,9 @@ impl Row for PowerCuts {
 /// One cut; how many entries were acknowledged in it.
 fn cut(seed: u64, templates: &[Template; 2], parent: &Path) -> Result<u64> {
     let mut random = Random::new(seed, 2);
-    // In turn, so that every range of seeds has all pairs.
+    // In turn, so that every range of seeds has all pairs, and those that tell most come first.
     let (file_system, template) = ((seed % 2) as usize, &templates[(seed % 2) as usize]);
-    let workload = Workload::ALL[(seed / 2 % 4) as usize];
+    let workload = Workload::ALL[((seed / 2 + 2) % 4) as usize];
     let pair = format!("{:?}, {workload:?}", FileSystem::ALL[file_system]);
     let dir = TempDir::with_prefix_in("cut-", parent)?;
     let image = dir.path().join("image");
@@ -81,7 +81,7 @@ fn cut(seed: u64, templates: &[Template; 2], parent: &Path) -> Result<u64> {
     let mut disk = Mounted::image(&image, &at)?;
     let site = Site::at(&at.join("log"), &dir.path().join("log.out"));
     let ledger = Mutex::new(template.ledger.clone());
-    if seed / 8 % 2 == 1 {
+    if (seed / 2 + seed / 8) % 2 == 1 {
         site.set_policy(&template.unreachable_witness)?;
         sync_names(&at)?;
     }
@@ -169,5 +169,5 @@ fn sync_names(at: &Path) -> Result<()> {
     Ok(rustix::fs::syncfs(File::open(at)?)?)
 }
 
-/// How many of the largest entries leave little room in a segment of 16 MiB.
-const NEARLY_A_SEGMENT: u64 = 250;
+/// How many of the largest entries leave little room in a segment of 16 MiB; a few more may come.
+const NEARLY_A_SEGMENT: u64 = 251;

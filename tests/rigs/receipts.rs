@@ -53,7 +53,7 @@ impl Row for Receipts {
 
     fn trials(&self, scale: Scale) -> u64 {
         match scale {
-            Scale::Short => 2_000,
+            Scale::Short => 500,
             Scale::Full => 100_000,
         }
     }

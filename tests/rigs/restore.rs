@@ -1,17 +1,21 @@
 //! Row `restore`: the drills an operator needs on a bad day.
 //!
 //! * The index is deleted: it is made again from tiles and bundles, and every look-up answers as before.
+//! * The index is replaced by that of another history of the same log: every look-up answers as before.
 //! * The disk is lost: `import --key` makes the log again from a mirror, byte for byte; it goes on, and its
 //!   witnesses accept it.
 //! * A backup of N entries is put in place of N + K: the log refuses to sign, whether its own published
 //!   checkpoint knows better or only the witnesses do, and nothing in its directory or at them changes.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use indelible_client::planted::Bug;
+use indelible_proto::log_api::{ADD_BATCH_PATH, MAX_BATCH_ENTRIES, encode_batch};
 use indelible_tests::filling::{entry, fill};
 use indelible_tests::world::Kind;
 use indelible_tests::{Finished, World, http};
@@ -19,6 +23,7 @@ use indelible_tests::{Finished, World, http};
 use crate::bit_flips::copy;
 use crate::random::Random;
 use crate::row::{Outcome, Row, Scale, Trials};
+use crate::site::Site;
 
 /// The row.
 pub(crate) struct Restore;
@@ -27,6 +32,8 @@ pub(crate) struct Restore;
 const REFUSES_TO_SIGN: i32 = 3;
 /// Entries whose restoration is timed in full.
 const MANY: u64 = 1_000_000;
+/// Ten of each drill.
+const FULL_TRIALS: u64 = 50;
 
 impl Row for Restore {
     fn name(&self) -> &'static str {
@@ -35,25 +42,26 @@ impl Row for Restore {
 
     fn trials(&self, scale: Scale) -> u64 {
         match scale {
-            Scale::Short => 4,
-            Scale::Full => 40,
+            Scale::Short => 5,
+            Scale::Full => FULL_TRIALS,
         }
     }
 
     fn bugs(&self) -> &'static [Bug] {
-        &[Bug::AcceptStaleCopy]
+        &[Bug::AcceptStaleCopy, Bug::TrustIndex]
     }
 
     fn run(&self, trials: Trials) -> Result<Outcome> {
-        let full = trials.count >= self.trials(Scale::Full);
+        let full = trials.count >= FULL_TRIALS;
         let trials = trials.each(|seed| {
             let random = &mut Random::new(seed, 16);
-            match seed % 4 {
+            match seed % 5 {
                 0 => index_from_tiles(random).context("index from tiles"),
                 1 => everything_from_a_mirror(random).context("everything from a mirror"),
                 2 => {
                     stale_backup(random, Knows::PublishedCheckpoint).context("stale backup, checkpoint newer")
                 }
+                3 => index_of_another(random).context("index of another history"),
                 _ => stale_backup(random, Knows::WitnessesOnly).context("stale backup, only witnesses know"),
             }
         })?;
@@ -66,24 +74,48 @@ fn index_from_tiles(random: &mut Random) -> Result<()> {
     let size = 1 + random.below(3_000);
     let mut world = World::prepare(Kind::Raw, 0, 0);
     fill(&world.log_dir(), size);
-    let asked: Vec<u64> = (0..20).map(|_| random.below(size)).chain([0, size - 1]).collect();
-    let ask = |world: &World| -> Result<Vec<Vec<u8>>> {
-        let answer = |index: &u64| http::post(world.log().address(), "/add", &entry(*index));
-        let answers: Vec<_> = asked.iter().map(answer).collect();
-        ensure!(answers.iter().all(|answer| answer.status == 200), "a look-up fails: {answers:?}");
-        Ok(answers.into_iter().map(|answer| answer.body).collect())
-    };
     world.start_log();
-    let before = ask(&world)?;
+    look_up(&world, size, random)?;
     world.take_log().stop();
     fs::remove_dir_all(world.log_dir().join("data/index"))?;
     world.start_log();
-    ensure!(ask(&world)? == before, "look-ups answer otherwise with a new index");
-    let indices = asked.iter().map(u64::to_string);
-    let told = before.iter().map(|body| String::from_utf8_lossy(body).trim().to_owned());
-    ensure!(told.eq(indices), "a look-up answers with another entry");
-    ensure!(world.reader().checkpoint().head().size.get() == size, "an entry was taken twice");
+    look_up(&world, size, random).context("with a new index")
+}
+
+/// Submits entries that a filled log of `size` has: each must be answered with its index, and none taken again.
+fn look_up(world: &World, size: u64, random: &mut Random) -> Result<()> {
+    let asked = (0..20).map(|_| random.below(size)).chain([0, size - 1]);
+    for index in asked.collect::<Vec<_>>() {
+        let answer = http::post(world.log().address(), "/add", &entry(index));
+        let told = answer.text();
+        ensure!(answer.status == 200, "a look-up of entry {index} fails: {told}");
+        ensure!(told.trim() == index.to_string(), "entry {index} is answered with the index {}", told.trim());
+    }
+    ensure!(world.reader().published(size).head().size.get() == size, "an entry was taken twice");
     Ok(())
+}
+
+/// The other history has the same entries, last first.
+fn index_of_another(random: &mut Random) -> Result<()> {
+    let size = 2_000 + random.below(1_000);
+    let mut world = World::prepare(Kind::Raw, 0, 0);
+    let other = world.file("other");
+    copy(&world.log_dir(), &other)?;
+    fill(&world.log_dir(), size);
+    let site = Site::at(&other, &world.file("other.out"));
+    let log = site.start()?;
+    let backwards: Vec<_> = (0..size).rev().map(entry).collect();
+    let body = encode_batch(&backwards, MAX_BATCH_ENTRIES)?;
+    let answer = http::post(log.address(), ADD_BATCH_PATH, &body);
+    ensure!(answer.status == 200, "a batch is not taken: {}", answer.text());
+    ensure!(log.stop().success(), "the other log does not stop");
+    // A start puts into the database what memory has no room for.
+    ensure!(site.start()?.stop().success(), "the other log does not stop");
+    let index = world.log_dir().join("data/index");
+    fs::remove_dir_all(&index)?;
+    copy(&other.join("data/index"), &index)?;
+    world.start_log();
+    look_up(&world, size, random)
 }
 
 fn everything_from_a_mirror(random: &mut Random) -> Result<()> {
@@ -141,7 +173,10 @@ fn stale_backup(random: &mut Random, knows: Knows) -> Result<()> {
         Ok(()) => anyhow::bail!("FORK: an old copy of {old} entries was started, {more} more were published"),
         Err(refused) => ensure!(refused.code() == REFUSES_TO_SIGN, "the log ends otherwise: {refused}"),
     }
-    ensure!(signed_by(&world.log_dir())? == signed, "FORK: the old copy's journal or checkpoint changed");
+    ensure!(
+        signed_by(&world.log_dir())? == signed,
+        "FORK: the old copy's journal grew or its checkpoint changed"
+    );
     ensure!(held_by_witnesses(&world)? == held, "FORK: what the witnesses hold changed");
     // The newest data goes on.
     fs::remove_dir_all(world.log_dir())?;
@@ -152,15 +187,24 @@ fn stale_backup(random: &mut Random, knows: Knows) -> Result<()> {
     Ok(())
 }
 
-/// What a log has signed: its journal and its published checkpoint.
-fn signed_by(dir: &Path) -> Result<Vec<Vec<u8>>> {
-    let mut signed = vec![fs::read(dir.join("data/checkpoint"))?];
-    let mut segments: Vec<_> = fs::read_dir(dir.join("data/journal"))?.collect::<Result<_, _>>()?;
-    segments.sort_by_key(fs::DirEntry::file_name);
-    for segment in segments {
-        signed.push(fs::read(segment.path())?);
+/// What a log has signed. A start writes the last segment again, with the same appends.
+#[derive(PartialEq)]
+struct Signed {
+    checkpoint: Vec<u8>,
+    /// How much is in each segment of its journal.
+    segments: BTreeMap<OsString, usize>,
+}
+
+fn signed_by(dir: &Path) -> Result<Signed> {
+    let mut segments = BTreeMap::new();
+    for segment in fs::read_dir(dir.join("data/journal"))? {
+        let segment = segment?;
+        let bytes = fs::read(segment.path())?;
+        let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        // An append is padded with zeros.
+        segments.insert(segment.file_name(), end.next_multiple_of(8));
     }
-    Ok(signed)
+    Ok(Signed { checkpoint: fs::read(dir.join("data/checkpoint"))?, segments })
 }
 
 fn held_by_witnesses(world: &World) -> Result<Vec<(std::path::PathBuf, Vec<u8>)>> {

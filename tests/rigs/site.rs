@@ -48,6 +48,16 @@ impl Site {
         std::fs::write(self.policy_file(), policy).context("the policy can't be written")
     }
 
+    /// Changes one of its settings; it counts from its next start on.
+    pub(crate) fn configure(&self, key: &str, value: usize) -> Result<()> {
+        let path = self.dir.join("log.toml");
+        let text = std::fs::read_to_string(&path).context("the settings can't be read")?;
+        let is_it = |line: &str| line.strip_prefix(key).is_some_and(|rest| rest.starts_with(" = "));
+        ensure!(text.lines().any(is_it), "the log has no setting {key}");
+        let change = |line| if is_it(line) { format!("{key} = {value}\n") } else { format!("{line}\n") };
+        std::fs::write(&path, text.lines().map(change).collect::<String>()).context("they can't be written")
+    }
+
     /// Starts it on a port that the system picks; what it says if it does not start.
     pub(crate) fn start(&self) -> Result<Running> {
         self.try_start().map_err(|finished| anyhow!("UNOPENABLE: the log does not start: {finished}"))

@@ -18,6 +18,8 @@ const CALLS: &str = "openat,open,creat,pwrite64,pwritev,fsync,fdatasync,sync_fil
 
 /// How long strace may take to let a process go before it is made to.
 const DETACHES_WITHIN: Duration = Duration::from_secs(3);
+/// The same for a process that has ended.
+const ENDS_WITHIN: Duration = Duration::from_millis(300);
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
 /// A system call of one kind, counted within its thread from 1.
@@ -64,6 +66,8 @@ impl Fault {
 pub(crate) struct Strace {
     child: Child,
     output: PathBuf,
+    /// The process that is watched.
+    pid: u32,
 }
 
 impl Strace {
@@ -84,7 +88,7 @@ impl Strace {
         ensure!(first.contains("attached"), "strace can't watch the log: {first}");
         // It goes on saying who comes and goes.
         std::thread::spawn(move || lines.for_each(drop));
-        Ok(Self { child, output: output.to_owned() })
+        Ok(Self { child, output: output.to_owned(), pid })
     }
 
     /// Lets the process go; what was recorded.
@@ -95,7 +99,8 @@ impl Strace {
         // A thread that was killed in the middle can leave strace waiting for it for ever.
         let began = Instant::now();
         while self.child.try_wait()?.is_none() {
-            if began.elapsed() > DETACHES_WITHIN {
+            let within = if is_alive(self.pid) { DETACHES_WITHIN } else { ENDS_WITHIN };
+            if began.elapsed() > within {
                 self.child.kill()?;
                 self.child.wait()?;
             }
@@ -110,6 +115,12 @@ impl Drop for Strace {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Whether a process has not ended. One that has and was not waited for is a zombie.
+pub(crate) fn is_alive(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with(['Z', 'X']))
 }
 
 /// What `strace` wrote: one line for each call, after the thread's number.

@@ -91,6 +91,19 @@ fn a_directory_has_one_holder() {
 }
 
 #[test]
+fn a_whole_directory_has_one_holder_even_without_its_lock_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let held = DirLock::acquire_whole(dir.path()).unwrap();
+    fs::remove_file(dir.path().join(LOCK_FILE)).unwrap();
+    assert_eq!(DirLock::acquire_whole(dir.path()).unwrap_err().code(), "directory-locked");
+    // Who asks for less is not kept out by the directory, but by the file that was made again.
+    drop(DirLock::acquire(dir.path()).unwrap());
+    drop(held);
+    let _held = DirLock::acquire_whole(dir.path()).unwrap();
+    assert_eq!(DirLock::acquire(dir.path()).unwrap_err().code(), "directory-locked");
+}
+
+#[test]
 fn removes_what_a_crash_left_and_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
     for name in [".state.17.0.tmp", "state", "notes.tmp", ".hidden"] {

@@ -96,6 +96,8 @@ impl Log {
         };
         if planted::has(Bug::AckBeforeCommit) {
             answer(requests, outcomes);
+            // For long enough that somebody relies on it.
+            std::thread::sleep(std::time::Duration::from_millis(3));
             return self.sequence(batch);
         }
         let sequenced = self.sequence(batch);
@@ -127,7 +129,8 @@ impl Log {
         self.self_check.follow(first, &entries, &head)?;
         let signed = SignedHead::sign(&self.origin, head, &self.signer)?;
         self.unsynced_bytes += entries.len() as u64;
-        if planted::has(Bug::PublishBeforePersist) {
+        // Not where a bundle becomes full: what leaves too early could not be read, and the process would end.
+        if planted::has(Bug::PublishBeforePersist) && full_bundle_entries(head.size) <= first.get() {
             self.reader.show(Arc::clone(&step.edge));
             self.signed.send_replace(Arc::new(signed.clone()));
             // For long enough that it leaves the process.

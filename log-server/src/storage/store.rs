@@ -238,15 +238,17 @@ impl Storage {
     }
 
     fn create_missing_dirs(&self, path: &Path) -> Result<(), DiskError> {
-        match self.disk.create_dir(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.create_missing_dirs(path.parent().unwrap_or(path))?;
-                self.disk.create_dir(path)
-            }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            created => created,
+        let is = |created: &io::Result<()>, kind| created.as_ref().is_err_and(|error| error.kind() == kind);
+        let mut created = self.disk.create_dir(path);
+        if is(&created, io::ErrorKind::NotFound) {
+            self.create_missing_dirs(path.parent().unwrap_or(path))?;
+            created = self.disk.create_dir(path);
         }
-        .map_err(|source| failed("create", path, source))
+        // Another thread may have been faster.
+        if is(&created, io::ErrorKind::AlreadyExists) {
+            return Ok(());
+        }
+        created.map_err(|source| failed("create", path, source))
     }
 
     /// The names in `dir`; `None` if there is no such directory.
@@ -354,3 +356,33 @@ const TEMPORARY_SUFFIX: &str = ".tmp";
 
 /// What files are filled with, at most this much a call.
 static ZEROS: [u8; 256 * 1024] = [0; 256 * 1024];
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+    use std::thread;
+
+    use super::*;
+
+    /// Files are put on several threads at once when a log is imported.
+    #[test]
+    fn many_threads_make_the_same_missing_directories() {
+        const THREADS: usize = 8;
+        let dir = tempfile::tempdir().unwrap();
+        let storage = Storage::real();
+        for round in 0..100 {
+            let together = Barrier::new(THREADS);
+            let put = |number: usize| {
+                let path = dir.path().join(format!("{round}/a/b/{number}"));
+                let temporary = dir.path().join(format!("temporary-{number}"));
+                together.wait();
+                storage.put(&path, &temporary, b"content")
+            };
+            thread::scope(|scope| {
+                let put = &put;
+                let threads: Vec<_> = (0..THREADS).map(|number| scope.spawn(move || put(number))).collect();
+                threads.into_iter().for_each(|thread| thread.join().unwrap().unwrap());
+            });
+        }
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! state/
-//!   lock                     held by the running process
+//!   lock                     held by the running process; so is the directory itself, lest the file be deleted
 //!   initialised              the marker: format, key, time of creation, every log ever registered
 //!   <origin hash>.note       the note last cosigned (exactly what is served), or that there is none
 //!   halted/<origin hash>.note    a cosignature of ours that the state did not know; stops the log
@@ -89,7 +89,9 @@ impl Store {
         if !dir.is_dir() {
             return Err(StoreError::damaged(dir, "the state directory is missing"));
         }
-        let lock = DirLock::acquire(dir)?;
+        // A witness decides by what it has in memory: nobody else may change what is on disk, even where somebody
+        // deletes the lock file.
+        let lock = DirLock::acquire_whole(dir)?;
         durable::remove_leftovers(dir)?;
         let marker = Marker::load(&dir.join(MARKER), own)?;
         for part in [CONFLICTS, HALTED] {
