@@ -8,9 +8,9 @@
 //! sign or acknowledge, and must not damage what the new owner has. Four rules see to it:
 //!
 //! 1. A start takes over, then deletes all temporary files, and only then reads.
-//! 2. A file gets or loses its name only through [`Storage::rename_unsynced`] and [`Storage::remove`], which ask
-//!    first whether the process still owns the directory. A new file is written under a temporary name that no
-//!    other process has.
+//! 2. A file gets or loses its name only through [`rename_unsynced`](super::store::Storage::rename_unsynced) and
+//!    [`remove`](super::store::Storage::remove), which ask first whether the process still owns the directory. A
+//!    new file is written under a temporary name that no other process has.
 //! 3. A start writes the journal's last segment again, as a new file in place of the old one, before it appends.
 //! 4. After the sync of an append, and before anyone learns of it, the process asks once more.
 //!

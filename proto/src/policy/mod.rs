@@ -12,7 +12,7 @@
 //! [`MAX_ITEMS`] of each kind. The file as a whole is the trust: there is no default quorum, and a policy
 //! that could be read in two ways is refused ([`PolicyFileError`]).
 //!
-//! [`lint`] looks a file over: what is unwise in one that can be read, and every line of one that cannot. It
+//! [`lint()`] looks a file over: what is unwise in one that can be read, and every line of one that cannot. It
 //! reads comments of the form `# lint: ...`, which mean nothing to anyone else.
 //!
 //! [`Policy::verify`] is the only way to a [`VerifiedCheckpoint`].

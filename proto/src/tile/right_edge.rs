@@ -116,7 +116,8 @@ impl RightEdge {
             // The tile that has just become full is the last full one of its level.
             let last = (hashes_at_level(level, size) >> TILE_HEIGHT).saturating_sub(1);
             if let Some(id) = TileId::for_size(level, last, size) {
-                full_tiles.push((id, Tile(mem::take(partial))));
+                // With room for the next one: the edge allocates by the tile, not by the leaf.
+                full_tiles.push((id, Tile(mem::replace(partial, Vec::with_capacity(FULL)))));
             }
         });
         appended.map_err(|_| RightEdgeError::Full)?;
