@@ -121,7 +121,7 @@ impl TestChannel {
     }
 
     /// A review of `record`, in this channel as the reviewer's.
-    pub(crate) fn review(&mut self, record: RecordId, result: ReviewResult) -> RecordId {
+    pub(crate) fn review(&mut self, record: RecordId, result: ReviewResult, by: u8) -> RecordId {
         let body = ReviewBody {
             records: vec![record],
             kind: ReviewKind::Rebuild,
@@ -132,7 +132,7 @@ impl TestChannel {
             report: sha256(b"report"),
         };
         let subject = Subject { name: "agent".into(), sha256: Some(sha256(b"x")), dir_hash1: None };
-        self.add(Chain::Publish, Body::Review(body), vec![subject], &[1])
+        self.add(Chain::Publish, Body::Review(body), vec![subject], &[by])
     }
 
     pub(crate) fn change(&mut self, to: &[u8], by: &[u8], cooldown_s: u64) -> RecordId {

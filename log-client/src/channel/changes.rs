@@ -99,9 +99,9 @@ impl Changes {
             wait_s,
             cooldown_s: body.cooldown_s,
             ready,
-            void: before.is_some_and(|before| before.void),
+            void: false,
         };
-        if common.chain == Chain::Recovery && !change.void && had_come(change.ready, known.before) {
+        if common.chain == Chain::Recovery && had_come(change.ready, known.before) {
             self.cancel_pending(known.before);
         }
         self.by_record.insert(known.record.record_id(), change);

@@ -112,6 +112,12 @@ fn a_damaged_file_is_no_known_channel() {
     assert_eq!(KnownChannel::parse(fewer.as_bytes()).unwrap_err(), KnownChannelError::Broken);
     let none = text[..first].replace("records 3", "records 0");
     assert_eq!(KnownChannel::parse(none.as_bytes()).unwrap_err(), KnownChannelError::Broken);
+    let second = first + 1 + text[first + 1..].find("\nrecord ").unwrap();
+    let gap = [&text[..second], &text[last - 1..]].concat().replace("records 3", "records 2");
+    assert_eq!(KnownChannel::parse(gap.as_bytes()).unwrap_err(), KnownChannelError::Broken);
+    let genesis = format!("genesis {}", channel.genesis());
+    let other = text.replacen(&genesis, &format!("genesis {}", "0".repeat(64)), 1);
+    assert_eq!(KnownChannel::parse(other.as_bytes()).unwrap_err(), KnownChannelError::Broken);
     let many = text.replace("records 3", &format!("records {}", KnownChannel::MAX_RECORDS + 1));
     assert_eq!(KnownChannel::parse(many.as_bytes()).unwrap_err(), KnownChannelError::TooMany);
 }
@@ -189,11 +195,16 @@ fn the_recovery_keys_make_void_what_did_not_count_yet_and_nothing_else() {
 fn a_recovery_set_that_a_thief_added_waits_as_well() {
     // A channel without recovery keys, whose publish key was stolen.
     let mut channel = TestChannel::opened("vendor.example/agent", keys(&[1], None, COOLDOWN));
-    channel.add(Chain::Publish, Body::Change(keys(&[1], Some(9), COOLDOWN)), Vec::new(), &[1]);
+    let added = channel.add(Chain::Publish, Body::Change(keys(&[1], Some(9), COOLDOWN)), Vec::new(), &[1]);
     let taken = channel.recover(&[3]);
     let known = learn(None, &channel, NOW);
     let pending = KeyStanding::Pending { until: seconds(NOW + COOLDOWN) };
     assert_eq!(known.key_standing(taken, Some(seconds(NOW))), pending);
+    assert_eq!(
+        known.key_standing(added, Some(seconds(NOW))),
+        pending,
+        "what waits itself makes nothing void"
+    );
 }
 
 #[test]
@@ -238,6 +249,7 @@ fn a_heartbeat_renews_what_it_names_if_its_keys_count() {
     let (one, two) = (channel.release(b"1", 1), channel.release(b"2", 1));
     channel.change(&[2], &[1], COOLDOWN);
     let head = channel.head(one, 2);
+    channel.head(two, 2);
     channel.withdraw(Chain::Recovery, two, None, 9);
     let known = learn(None, &channel, NOW);
     let expires = |known: &KnownChannel, id, time| {
@@ -245,6 +257,7 @@ fn a_heartbeat_renews_what_it_names_if_its_keys_count() {
     };
     assert_eq!(expires(&known, one, NOW), channel.expires(one));
     assert_eq!(expires(&known, one, NOW + COOLDOWN), channel.expires(head));
+    assert_eq!(expires(&known, two, NOW + COOLDOWN), channel.expires(two), "it was withdrawn");
 }
 
 #[test]

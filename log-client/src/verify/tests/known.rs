@@ -210,6 +210,9 @@ fn a_record_that_the_channel_does_not_have_in_its_place_is_a_hidden_one() {
     client.known = Knowledge::Channel(Box::new(learn(None, &client.channel, SEEN)));
     let verdict = client.judge_at(b"2", two, SEEN);
     assert_fails(&verdict, expected);
+    let three = client.channel.release(b"3", 1);
+    client.known = Knowledge::Channel(Box::new(learn(None, &client.channel, SEEN)));
+    assert_fails(&client.judge_at(b"3", three, SEEN), expected);
 }
 
 #[test]
@@ -230,6 +233,12 @@ fn a_record_under_changed_keys_verifies_once_they_count() {
     client.known = Knowledge::Channel(Box::new(later));
     client.now = SEEN + COOLDOWN;
     client.verifies(b"2", two);
+    // Under keys that are known, a record that is not yet: its own proof makes nothing older.
+    client.known = Knowledge::Channel(Box::new(learn(None, &client.channel, SEEN)));
+    client.now = SEEN + 10;
+    let three = client.channel.release(b"3", 2);
+    let pending = (CheckName::KeyChange, Outcome::Hold, "key-change-pending");
+    assert_fails(&client.judge_at(b"3", three, SEEN - COOLDOWN), pending);
     // Without the channel file the keys are unknown.
     client.known = Knowledge::Nothing;
     let verdict = client.judge_at(b"2", two, SEEN);
@@ -322,7 +331,7 @@ fn reviewed(results: &[ReviewResult], at_least: u64) -> (Client, RecordId) {
     let one = channel.release(b"1", 1);
     let mut reviewer = TestChannel::new("reviewer.example/rebuilds", COOLDOWN);
     for result in results {
-        reviewer.review(one, *result);
+        reviewer.review(one, *result, 1);
     }
     let named = [(reviewer.name.clone(), reviewer.genesis())].into_iter().collect();
     let mut client = Client::of(channel);
@@ -376,4 +385,59 @@ fn a_review_that_fails_holds_where_its_word_is_asked_for() {
     let damaged = Knowledge::Damaged { code: "state-damaged", message: "zeros".into() };
     client.reviewers.values_mut().for_each(|known| *known = damaged.clone());
     client.fails_only(b"1", one, (CheckName::Reviews, Outcome::Undecided, "state-damaged"));
+}
+
+#[test]
+fn a_record_after_the_known_ones_verifies_under_the_changed_keys_by_its_own_age() {
+    let mut channel = TestChannel::new(CHANNEL, 0);
+    channel.change(&[2], &[1], 0);
+    let mut client = Client::of(channel);
+    let two = client.channel.release(b"2", 2);
+    assert_eq!(client.judge_at(b"2", two, SEEN).outcome(), Outcome::Verified);
+    // That the channel was seen lately says nothing about a record that was not in it.
+    client.rules.max_age_s = Some(100);
+    assert_fails(
+        &client.judge_at(b"2", two, SEEN - 200),
+        (CheckName::Age, Outcome::Hold, "checkpoint-stale"),
+    );
+}
+
+#[test]
+fn the_age_limit_is_that_of_the_channel_record_in_force() {
+    let mut channel = TestChannel::new(CHANNEL, 0);
+    let body = ChannelBody { max_age_s: 5, ..crate::test_channel::keys(&[1], Some(9), 0) };
+    channel.add(Chain::Publish, Body::Change(body), Vec::new(), &[1]);
+    let one = channel.release(b"1", 1);
+    let client = Client::of(channel);
+    client.fails_only(b"1", one, (CheckName::Age, Outcome::Hold, "checkpoint-stale"));
+}
+
+#[test]
+fn a_review_that_expired_or_was_withdrawn_or_is_under_pending_keys_is_not_enough() {
+    type Change = fn(&mut TestChannel, RecordId);
+    let changes: [(u64, Change); 3] = [
+        (20_000, |reviewer, one| drop(reviewer.review(one, ReviewResult::Pass, 1).to_string())),
+        (10, |reviewer, one| {
+            let review = reviewer.review(one, ReviewResult::Pass, 1);
+            reviewer.withdraw(Chain::Publish, review, None, 1);
+        }),
+        (10, |reviewer, one| {
+            reviewer.change(&[2], &[1], 0);
+            reviewer.review(one, ReviewResult::Pass, 2);
+        }),
+    ];
+    for (at, (later, change)) in changes.into_iter().enumerate() {
+        let (mut client, one) = reviewed(&[], 1);
+        let mut reviewer = TestChannel::new("reviewer.example/rebuilds", COOLDOWN);
+        change(&mut reviewer, one);
+        client.now = SEEN + later;
+        let known = Knowledge::Channel(Box::new(learn(None, &reviewer, SEEN)));
+        client.reviewers.insert(reviewer.name.clone(), known);
+        let verdict = client.judge_at(b"1", one, SEEN);
+        let found = finding(&verdict, CheckName::Reviews);
+        assert!(
+            matches!(found, Finding::Failed(reason) if reason.code == "reviews-missing"),
+            "{at}: {found:?}"
+        );
+    }
 }
