@@ -2,13 +2,18 @@
 //!
 //! A key is two files: the secret key text, mode 0600, and beside it `<file>.vkey` with the verifier key
 //! that is given to others. Both hold one line. Existing files are never overwritten: a lost secret key
-//! cannot be made again.
+//! cannot be made again. A secret key that signs records may be encrypted under a passphrase, see [`encrypted`].
+
+pub mod encrypted;
+mod passphrase;
 
 use std::path::{Path, PathBuf};
 
 use indelible_proto::note::{KeyError, KeyKind, KeyName, VerifierKey};
 use indelible_proto::sign::{RecordSigner, SecretKey};
 use zeroize::Zeroizing;
+
+pub use passphrase::{MAX_PASSPHRASE_BYTES, Passphrase};
 
 use crate::durable::{self, Access, DurableError};
 
@@ -25,6 +30,22 @@ pub enum KeyFileError {
     /// There is no file of that name, nor is the name a verifier key.
     #[error("{0:?} is neither a verifier key nor a file that holds one")]
     Missing(String),
+    /// There is no passphrase to use.
+    #[error("no passphrase for {}: {why}", of.display())]
+    Passphrase {
+        /// The encrypted key, or the file with the passphrase.
+        of: PathBuf,
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// An encrypted key cannot be opened.
+    #[error("{} cannot be opened: {source}", path.display())]
+    Encrypted {
+        /// The key's file.
+        path: PathBuf,
+        /// Why not.
+        source: encrypted::OpenError,
+    },
     /// What was read is no key, or one made for something else.
     #[error("{from}: not a usable key")]
     Key {
@@ -42,6 +63,8 @@ impl KeyFileError {
             Self::Random(_) => "no-randomness",
             Self::File(source) => source.code(),
             Self::Missing(_) => "key-missing",
+            Self::Passphrase { .. } => "no-passphrase",
+            Self::Encrypted { source, .. } => source.code(),
             Self::Key { source, .. } => source.code(),
         }
     }
@@ -63,13 +86,34 @@ pub fn generate(kind: KeyKind, name: KeyName) -> Result<SecretKey, KeyFileError>
 /// # Errors
 /// [`KeyFileError::File`]; nothing is written if either file exists.
 pub fn write_pair(path: &Path, secret: &SecretKey) -> Result<PathBuf, KeyFileError> {
+    let text = Zeroizing::new([secret.encode().as_bytes(), b"\n"].concat());
+    write_files(path, secret, &text)
+}
+
+/// [`write_pair`], with the secret key encrypted under `passphrase`.
+///
+/// # Errors
+/// As [`write_pair`], and [`KeyFileError::Random`].
+pub fn write_encrypted_pair(
+    path: &Path,
+    secret: &SecretKey,
+    passphrase: &str,
+) -> Result<PathBuf, KeyFileError> {
+    let mut salt = [0u8; 32];
+    getrandom::fill(&mut salt).map_err(KeyFileError::Random)?;
+    let (line, work) = (secret.encode(), encrypted::Work::USUAL);
+    let text = encrypted::seal(line.as_bytes(), passphrase.as_bytes(), &salt, work)
+        .ok_or(KeyFileError::Encrypted { path: path.to_owned(), source: encrypted::OpenError::Form })?;
+    write_files(path, secret, text.as_bytes())
+}
+
+fn write_files(path: &Path, secret: &SecretKey, text: &[u8]) -> Result<PathBuf, KeyFileError> {
     let vkey_path = vkey_path(path);
     // Looked at first, so that a leftover public key does not cost a fresh secret one.
     if vkey_path.symlink_metadata().is_ok() {
         return Err(DurableError::Exists { path: vkey_path }.into());
     }
-    let text = Zeroizing::new([secret.encode().as_bytes(), b"\n"].concat());
-    durable::create_new(path, &text, Access::Secret)?;
+    durable::create_new(path, text, Access::Secret)?;
     let vkey = format!("{}\n", secret.verifier());
     durable::create_new(&vkey_path, vkey.as_bytes(), Access::Public)?;
     Ok(vkey_path)
@@ -79,9 +123,14 @@ pub fn write_pair(path: &Path, secret: &SecretKey) -> Result<PathBuf, KeyFileErr
 ///
 /// # Errors
 /// [`KeyFileError::File`], also if others may read the file; [`KeyFileError::Key`] for a key of another
-/// kind.
-pub fn read_record_signer(path: &Path) -> Result<RecordSigner, KeyFileError> {
-    let bytes = durable::read_secret(path, MAX_KEY_FILE_BYTES)?;
+/// kind; for one that is encrypted [`KeyFileError::Passphrase`] or [`KeyFileError::Encrypted`].
+pub fn read_record_signer(path: &Path, passphrase: &Passphrase) -> Result<RecordSigner, KeyFileError> {
+    let mut bytes = durable::read_secret(path, encrypted::MAX_BYTES)?;
+    if encrypted::is_encrypted(&bytes) {
+        let passphrase = passphrase.get(path)?;
+        bytes = encrypted::open(&bytes, passphrase.as_bytes())
+            .map_err(|source| KeyFileError::Encrypted { path: path.to_owned(), source })?;
+    }
     let text = std::str::from_utf8(&bytes).map_err(|_| KeyError::Form);
     text.and_then(|text| SecretKey::parse(one_line(text)))
         .and_then(RecordSigner::new)
@@ -154,7 +203,7 @@ mod tests {
         let secret = key(KeyKind::Record);
         let vkey = write_pair(&path, &secret).unwrap();
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(read_record_signer(&path).unwrap().verifier(), secret.verifier());
+        assert_eq!(read_record_signer(&path, &Passphrase::Ask).unwrap().verifier(), secret.verifier());
         assert_eq!(&parse_record_vkey(vkey.to_str().unwrap()).unwrap(), secret.verifier());
         assert_eq!(&parse_record_vkey(&secret.verifier().to_string()).unwrap(), secret.verifier());
     }
@@ -177,7 +226,7 @@ mod tests {
         for kind in [KeyKind::Log, KeyKind::Cosigner] {
             let path = dir.path().join(kind.to_string());
             let vkey = write_pair(&path, &key(kind)).unwrap();
-            assert_eq!(read_record_signer(&path).unwrap_err().code(), "key-wrong-kind");
+            assert_eq!(read_record_signer(&path, &Passphrase::Ask).unwrap_err().code(), "key-wrong-kind");
             assert_eq!(parse_record_vkey(vkey.to_str().unwrap()).unwrap_err().code(), "key-wrong-kind");
         }
     }
@@ -188,7 +237,7 @@ mod tests {
         let path = dir.path().join("k");
         write_pair(&path, &key(KeyKind::Record)).unwrap();
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
-        assert_eq!(read_record_signer(&path).unwrap_err().code(), "key-exposed");
+        assert_eq!(read_record_signer(&path, &Passphrase::Ask).unwrap_err().code(), "key-exposed");
     }
 
     #[test]
@@ -208,5 +257,36 @@ mod tests {
         assert_eq!(parse_vkey("publish.vkey").unwrap_err().code(), "key-missing");
         let altered = key(KeyKind::Record).verifier().to_string().replace("vendor", "other");
         assert_eq!(parse_vkey(&altered).unwrap_err().code(), "key-id-mismatch");
+    }
+
+    #[test]
+    fn an_encrypted_key_is_read_with_the_passphrase_in_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, words) = (dir.path().join("k"), dir.path().join("words"));
+        let secret = key(KeyKind::Record);
+        write_encrypted_pair(&path, &secret, "open sesame").unwrap();
+        let code = |text: &[u8], mode: u32| {
+            std::fs::write(&words, text).unwrap();
+            std::fs::set_permissions(&words, PermissionsExt::from_mode(mode)).unwrap();
+            read_record_signer(&path, &Passphrase::File(words.clone())).map_or_else(
+                |error| error.code(),
+                |signer| {
+                    assert_eq!(signer.verifier(), secret.verifier());
+                    "read"
+                },
+            )
+        };
+        assert_eq!((code(b"open sesame", 0o600), code(b"open sesame\n", 0o400)), ("read", "read"));
+        assert_eq!(code(b"open sesame", 0o640), "key-exposed");
+        assert_eq!(code(b"open", 0o600), "passphrase-wrong");
+        for bad in ["", "\n", "open sesame\n\n", "open\nsesame"] {
+            assert_eq!(code(bad.as_bytes(), 0o600), "no-passphrase", "{bad:?}");
+        }
+        assert_eq!(code(b"\xff", 0o600), "no-passphrase");
+        assert_eq!(code(&[b'x'; MAX_PASSPHRASE_BYTES + 1], 0o600), "file-too-large");
+        // Nobody sits at a terminal here.
+        assert_eq!(read_record_signer(&path, &Passphrase::Ask).unwrap_err().code(), "no-passphrase");
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
+        assert_eq!(code(b"open sesame", 0o600), "key-exposed");
     }
 }

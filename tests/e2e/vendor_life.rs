@@ -264,3 +264,23 @@ fn a_publication_is_written_down_in_a_file() {
     std::fs::write(desk.file("files/release.toml"), format!("{lines}keys = \"k\"\n")).unwrap();
     assert_eq!(code(&release(&[]).expect(USAGE)), "publish-file-key");
 }
+
+#[test]
+fn an_encrypted_key_signs_with_its_passphrase_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let desk = Desk::new();
+    for (name, words) in [("words", "open sesame\n"), ("other", "open\n")] {
+        std::fs::write(desk.file(name), words).unwrap();
+        std::fs::set_permissions(desk.file(name), PermissionsExt::from_mode(0o600)).unwrap();
+    }
+    let keygen = ["keygen", "vendor.example/sealed", "--out", "sealed.key", "--encrypt"];
+    desk.run(&keygen).expect(USAGE);
+    desk.run(&[&keygen, ["--passphrase-file", "words", "--kind", "log"].as_slice()].concat()).expect(USAGE);
+    desk.run(&[&keygen, ["--passphrase-file", "words"].as_slice()].concat()).expect(VERIFIED);
+    let create = ["channel", "create", "vendor.example/sealed", "--owner", "V", "--key", "sealed.key"];
+    let with =
+        |passphrase: &[&str]| desk.at_log(&[&create, ["--out", "sealed"].as_slice(), passphrase].concat());
+    assert_eq!(code(&with(&[]).expect(USAGE)), "no-passphrase");
+    assert_eq!(code(&with(&["--passphrase-file", "other"]).expect(USAGE)), "passphrase-wrong");
+    with(&["--passphrase-file", "words"]).expect(VERIFIED);
+}

@@ -260,6 +260,12 @@ pub(super) fn key_failure(error: &KeyFileError) -> Failure {
             "choose another name; a key that is overwritten is lost for good"
         }
         KeyFileError::File(_) => "name a key file made by: indelible keygen",
+        KeyFileError::Passphrase { .. } => {
+            "pass --passphrase-file FILE, one line that only you can read (chmod 600), or run this at a terminal"
+        }
+        KeyFileError::Encrypted { .. } => {
+            "try the passphrase again; if it is right, restore the key from your backup"
+        }
         KeyFileError::Missing(_) => "pass a verifier key, or the path of a .vkey file",
         KeyFileError::Key { .. } => "records are signed with keys made by: indelible keygen --kind record",
     };

@@ -21,7 +21,7 @@ use super::inputs::{
 };
 use crate::durable::{self, Access};
 use crate::http::{HttpClient, Timeouts};
-use crate::keys::read_record_signer;
+use crate::keys::{Passphrase, read_record_signer};
 use crate::log_submit::HttpLog;
 use crate::publish::{
     Disagreement, Draft, KeptRules, Outbox, Pace, PlaceError, Prepared, PublishError, Published, Terms,
@@ -77,9 +77,14 @@ pub(super) struct Publication {
 
 impl Publication {
     /// Reads the policy and the keys, and finds the log.
-    pub(super) fn open(args: LogArgs, keys: &[PathBuf]) -> Result<Self, Failure> {
+    pub(super) fn open(
+        args: LogArgs,
+        keys: &[PathBuf],
+        passphrase: Option<PathBuf>,
+    ) -> Result<Self, Failure> {
         let policy = read_policy(&args.policy)?;
-        let signers = keys.iter().map(|key| read_record_signer(key)).collect::<Result<_, _>>();
+        let passphrase = Passphrase::from(passphrase);
+        let signers = keys.iter().map(|key| read_record_signer(key, &passphrase)).collect::<Result<_, _>>();
         let signers = signers.map_err(|error| key_failure(&error))?;
         let log = log_at(args.log.as_deref(), &policy, args.wait)?;
         let dir = state_dir(args.state.clone())?;

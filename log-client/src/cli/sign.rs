@@ -12,7 +12,7 @@ use super::exit::{Exit, Failure};
 use super::inputs::{key_failure, read_input};
 use super::publication::describe;
 use crate::durable;
-use crate::keys::read_record_signer;
+use crate::keys::{Passphrase, read_record_signer};
 
 /// Sign a prepared statement, where the keys are
 ///
@@ -29,6 +29,9 @@ pub(super) struct SignArgs {
     /// Secret key file; may be given more than once
     #[arg(long = "key", value_name = "FILE", required = true)]
     keys: Vec<PathBuf>,
+    /// File with the passphrase of encrypted keys, one line [default: asked for at the terminal]
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
     /// File for the signed record
     #[arg(long, value_name = "LEAF")]
     out: PathBuf,
@@ -45,8 +48,10 @@ pub(super) fn run(args: &SignArgs, console: Console) -> Result<Exit, Failure> {
         )
     })?;
     let message = signed_message(&statement.encode());
+    let passphrase = Passphrase::from(args.passphrase_file.clone());
     for key in &args.keys {
-        let signer: RecordSigner = read_record_signer(key).map_err(|error| key_failure(&error))?;
+        let signer: RecordSigner =
+            read_record_signer(key, &passphrase).map_err(|error| key_failure(&error))?;
         // Signed again by the same key, it is the same signature: Ed25519 has one for each message.
         signatures.retain(|line| !line.names(signer.verifier()));
         signatures.push(signer.sign(&message));

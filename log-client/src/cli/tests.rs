@@ -325,7 +325,7 @@ fn a_pin_is_proved_again_under_the_policy_of_today() {
 fn a_new_key_signs_and_is_never_overwritten() {
     let desk = Desk::new();
     assert_eq!(desk.run("keygen vendor.example/new --out @new.key"), Ok(Exit::Verified));
-    assert!(crate::keys::read_record_signer(&desk.path("new.key")).is_ok());
+    assert!(crate::keys::read_record_signer(&desk.path("new.key"), &crate::keys::Passphrase::Ask).is_ok());
     desk.assert_code("keygen vendor.example/new --out @new.key", Exit::Usage, "file-exists");
 }
 

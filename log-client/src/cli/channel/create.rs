@@ -30,6 +30,9 @@ pub(in crate::cli) struct CreateArgs {
     /// Secret key file of a key of the channel; may be given more than once
     #[arg(long = "key", value_name = "FILE", required = true)]
     keys: Vec<PathBuf>,
+    /// File with the passphrase of encrypted keys, one line [default: asked for at the terminal]
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
     /// Who owns the channel
     #[arg(long, value_name = "NAME")]
     owner: String,
@@ -62,7 +65,7 @@ pub(in crate::cli) struct CreateArgs {
 }
 
 pub(super) fn run(args: CreateArgs, console: Console) -> Result<Exit, Failure> {
-    let publication = Publication::open(args.log, &args.keys)?;
+    let publication = Publication::open(args.log, &args.keys, args.passphrase_file)?;
     let keys = publication.signers().iter().map(|signer| signer.verifier().clone()).collect();
     let signers = key_set(keys, args.threshold)?;
     let domain = args.channel.owner_domain();

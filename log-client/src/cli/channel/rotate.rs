@@ -61,6 +61,9 @@ pub(in crate::cli) struct RotateArgs {
     /// Secret key file of each key that has to sign: those in force and every new one
     #[arg(long = "key", value_name = "FILE", required_unless_present_any = ["dry_run", "prepare"])]
     keys: Vec<PathBuf>,
+    /// File with the passphrase of encrypted keys, one line [default: asked for at the terminal]
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
     /// File for the proof
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -107,7 +110,7 @@ pub(super) fn run(args: RotateArgs, console: Console) -> Result<Exit, Failure> {
         body: Body::Change(body),
         lifetime_s: 0,
     };
-    let publication = Publication::open(args.log, &args.keys)?;
+    let publication = Publication::open(args.log, &args.keys, args.passphrase_file)?;
     let (_, genesis) = publication.channel(None, Some(args.channel))?;
     let Some(published) = publication.publish(&draft, genesis, console)? else {
         return Ok(Exit::Verified);

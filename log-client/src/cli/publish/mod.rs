@@ -45,6 +45,9 @@ pub(super) struct RecordArgs {
     /// Secret key file of a key of the channel; more than once if the channel wants more signatures
     #[arg(long = "key", value_name = "FILE", required_unless_present_any = ["dry_run", "prepare"])]
     keys: Vec<PathBuf>,
+    /// File with the passphrase of encrypted keys, one line [default: asked for at the terminal]
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
     /// Take what is not given here from a TOML or JSON file: keys are the long names of arguments
     #[arg(long, value_name = "FILE")]
     from_file: Option<PathBuf>,
@@ -97,7 +100,7 @@ struct Place {
 
 impl Place {
     fn open(log: LogArgs, record: RecordArgs) -> Result<Self, Failure> {
-        let publication = Publication::open(log, &record.keys)?;
+        let publication = Publication::open(log, &record.keys, record.passphrase_file)?;
         let (channel, genesis) = publication.channel(record.channel.as_deref(), record.channel_name)?;
         Ok(Self { publication, channel, genesis })
     }
