@@ -68,6 +68,9 @@ struct Args {
     /// The full number of trials instead of the short one
     #[arg(long)]
     full: bool,
+    /// This many trials of each row instead
+    #[arg(long, value_name = "N", conflicts_with_all = ["full", "seed"])]
+    trials: Option<u64>,
     /// Replay the one trial with this seed
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -86,6 +89,10 @@ fn main() -> Result<ExitCode> {
     }
     let wanted = |row: &&&dyn Row| args.rows.is_empty() || args.rows.iter().any(|name| name == row.name());
     let scale = if args.full { Scale::Full } else { Scale::Short };
+    let trials = |row: &dyn Row| match args.seed {
+        Some(seed) => Trials { first_seed: seed, count: 1 },
+        None => Trials { first_seed: 1, count: args.trials.unwrap_or_else(|| row.trials(scale)) },
+    };
     let mut lacking = Vec::new();
     let mut failed = false;
     for row in ROWS.iter().filter(wanted) {
@@ -100,7 +107,7 @@ fn main() -> Result<ExitCode> {
             lacking.push(row.name());
             continue;
         }
-        failed |= if args.planted { !plant(*row)? } else { !run(*row, scale, args.seed) };
+        failed |= if args.planted { !plant(*row)? } else { !run(*row, scale, trials(*row)) };
     }
     if failed {
         return Ok(ExitCode::FAILURE);
@@ -112,11 +119,7 @@ fn main() -> Result<ExitCode> {
 }
 
 /// Runs a row; whether nothing was lost.
-fn run(row: &dyn Row, scale: Scale, seed: Option<u64>) -> bool {
-    let trials = match seed {
-        Some(seed) => Trials { first_seed: seed, count: 1 },
-        None => Trials { first_seed: 1, count: row.trials(scale) },
-    };
+fn run(row: &dyn Row, scale: Scale, trials: Trials) -> bool {
     let begun = Instant::now();
     match row.run(trials) {
         Ok(Outcome { trials: done, figures }) => {
