@@ -1,7 +1,7 @@
 //! What a client knows of a channel: its records from the genesis on, each verified once, and since when.
 //!
 //! A [`KnownChannel`] is made and extended only by a channel file that was verified; it is kept between runs as
-//! [`file`] says. From its records follows what no single proof can show: which of them were withdrawn, what
+//! [`mod@file`] says. From its records follows what no single proof can show: which of them were withdrawn, what
 //! leads back, what a heartbeat renewed ([`standing`]), and which changes of keys count ([`changes`]).
 //!
 //! What it cannot know is what was logged later than its newest checkpoint, and what a log left out of it that
