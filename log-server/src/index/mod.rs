@@ -40,9 +40,9 @@ use memory::Memory;
 use store::Store;
 pub use store::StoreError;
 
-/// Most entries kept in memory unless told otherwise: with one more batch still what three quarters of 2^24
-/// slots hold, 128 MiB.
-pub(crate) const DEFAULT_MEMORY_ENTRIES: usize = (3 << 22) - (1 << 16);
+/// Most entries kept in memory unless told otherwise: with one more batch still what three quarters of 2^25
+/// slots hold, 256 MiB. A log with more has to ask the database about every new key, at ten times the cost.
+pub(crate) const DEFAULT_MEMORY_ENTRIES: usize = (3 << 23) - (1 << 16);
 
 /// Fewer entries in memory than this could leave nothing to give up, more would not fit [`Memory`].
 const MEMORY_ENTRIES: RangeInclusive<u64> = 2 * BUNDLE_ENTRIES..=1 << 26;
