@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow, ensure};
 use indelible_client::planted::Bug;
+use indelible_tests::Reader;
 use indelible_tests::filling::fill;
 use indelible_tests::world::Kind;
 use tempfile::TempDir;
@@ -131,6 +132,8 @@ fn kill_many(seed: u64) -> Result<Vec<Duration>> {
     fill(site.dir(), MANY);
     let ledger = Mutex::new(Ledger::new(&site.policy()?));
     let mut log = site.start()?;
+    // It takes nothing while so many entries wait to be published.
+    Reader::new(log.url(), &site.policy()?).published(MANY);
     let mut starts = Vec::new();
     for round in 0..TIMED_KILLS {
         let workload = Workload::ALL[random.below(4) as usize];

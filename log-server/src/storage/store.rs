@@ -110,6 +110,13 @@ impl Storage {
         self.owner.as_ref().map_or(Ok(()), |owner| owner.check())
     }
 
+    /// Does something to a name, if this process owns the files. Who takes over meanwhile deletes temporary files: if
+    /// it fails for that reason, the takeover is the error.
+    fn as_owner(&self, act: impl FnOnce() -> Result<(), DiskError>) -> Result<(), DiskError> {
+        self.check_owner()?;
+        act().or_else(|error| self.check_owner().and(Err(error)))
+    }
+
     /// Where a file is written that is to have the name `path`: in the same directory, and no other process
     /// writes there.
     pub(crate) fn temporary(&self, path: &Path) -> PathBuf {
@@ -194,8 +201,7 @@ impl Storage {
 
     /// Renames; whether a crash leaves the old or the new name is open until the directory is synced.
     pub(crate) fn rename_unsynced(&self, from: &Path, to: &Path) -> Result<(), DiskError> {
-        self.check_owner()?;
-        self.disk.rename(from, to).map_err(|source| failed("rename a file to", to, source))
+        self.as_owner(|| self.disk.rename(from, to).map_err(|source| failed("rename a file to", to, source)))
     }
 
     /// Renames within one directory; the names are on disk when the call returns.
@@ -214,8 +220,7 @@ impl Storage {
 
     /// Deletes `path`.
     pub(crate) fn remove(&self, path: &Path) -> Result<(), DiskError> {
-        self.check_owner()?;
-        self.disk.remove(path).map_err(|source| failed("delete", path, source))
+        self.as_owner(|| self.disk.remove(path).map_err(|source| failed("delete", path, source)))
     }
 
     /// Deletes the temporary files that an earlier process left in `dir`.
@@ -363,6 +368,22 @@ mod tests {
     use std::thread;
 
     use super::*;
+
+    #[test]
+    fn what_fails_because_of_a_takeover_says_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let storage = Storage::real().take_over(dir.path()).unwrap();
+        let gone = || failed("rename a file to", dir.path(), io::ErrorKind::NotFound.into());
+        let fails = |meanwhile: &dyn Fn()| {
+            let act = || {
+                meanwhile();
+                Err(gone())
+            };
+            storage.as_owner(act).unwrap_err().code()
+        };
+        assert_eq!(fails(&|| ()), gone().code());
+        assert_eq!(fails(&|| drop(Storage::real().take_over(dir.path()).unwrap())), "log-taken-over");
+    }
 
     /// Files are put on several threads at once when a log is imported.
     #[test]
