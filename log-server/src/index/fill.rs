@@ -1,16 +1,17 @@
 //! Filling the database and memory from tiles and bundles, at start and after damage.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError, RwLockWriteGuard};
 
 use indelible_proto::entry_bundle::BundleError;
 use indelible_proto::hash::Hash;
 use indelible_proto::size::TreeSize;
 use indelible_proto::tile::BundleId;
 
+use super::filter::Filter;
 use super::memory::Memory;
 use super::progress::Progress;
-use super::rows::{List, Row, rows_of_record};
+use super::rows::{List, Row, record_id, rows_of_record};
 use super::store::{self, MAX_BATCH_ROWS, Store};
 use super::{Index, IndexError, STEP_ENTRIES};
 use crate::kind::LogKind;
@@ -22,6 +23,8 @@ use crate::storage::tiles::{BUNDLE_ENTRIES, full_bundle_entries};
 const STEP_ROWS: usize = 3 << 16;
 /// After how many entries the database is synced while it catches up.
 const SYNC_ENTRIES: u64 = STEP_ENTRIES;
+/// How many entries are put into the filter after a start before anything else is looked at.
+const FILTERED_ENTRIES: u64 = 16 * BUNDLE_ENTRIES;
 
 impl Index {
     pub(super) fn open_and_fill(&self) -> Result<(), IndexError> {
@@ -61,10 +64,11 @@ impl Index {
     fn fill(&self, watermark: &mut u64, store: Store, filled: u64) -> Result<(), IndexError> {
         let size = self.reader.signed_size();
         *watermark = filled;
+        *self.filter_mut() = Filter::default();
         let goal =
             full_bundle_entries(size).saturating_sub(self.memory_entries / BUNDLE_ENTRIES * BUNDLE_ENTRIES);
         let progress = Progress::of(filled, size.get());
-        let mut filled = filled;
+        let (filtered, mut filled) = (filled, filled);
         while filled < goal {
             filled = self.step(&store, watermark, filled, goal)?;
             progress.reached(filled);
@@ -77,6 +81,7 @@ impl Index {
         let grown = self.reader.signed_size();
         self.remember(&mut memory, size.get(), grown, &progress)?;
         memory.goal = full_bundle_entries(grown);
+        memory.filtered = filtered;
         memory.closed = current.closed;
         *current = memory;
         drop(current);
@@ -120,6 +125,8 @@ impl Index {
         }
         rows.sort_unstable();
         for batch in rows.chunks(MAX_BATCH_ROWS) {
+            // Not all at once: who looks something up waits for it.
+            self.filter_mut().extend(keys(batch));
             store.insert(batch)?;
         }
         if end - *watermark >= SYNC_ENTRIES {
@@ -127,6 +134,27 @@ impl Index {
             *watermark = end;
         }
         Ok(end)
+    }
+
+    /// Puts the keys of some entries that were in the database before it was opened into the filter, the newest first.
+    pub(super) fn filter_some(&self) -> Result<(), IndexError> {
+        let end = self.memory().filtered;
+        let start = end.saturating_sub(FILTERED_ENTRIES);
+        let size = self.reader.signed_size();
+        for bundle in start / BUNDLE_ENTRIES..end / BUNDLE_ENTRIES {
+            let keys = self.keys_of_bundle(bundle, size)?;
+            self.filter_mut().extend(&keys);
+        }
+        let mut memory = self.memory();
+        // Or it was made again meanwhile, from the start.
+        if memory.filtered == end {
+            memory.filtered = start;
+        }
+        Ok(())
+    }
+
+    fn filter_mut(&self) -> RwLockWriteGuard<'_, Filter> {
+        self.filter.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The rows of the entries of one bundle, full or partial, of the log of `size` entries.
@@ -137,9 +165,7 @@ impl Index {
         let indices = id.first_entry()..;
         match self.identity.kind {
             LogKind::Raw => {
-                let tile = self.reader.tile(&id.leaf_tile())?.unwrap_or_default();
-                let (hashes, _) = tile.as_chunks::<{ Hash::LEN }>();
-                let keys = hashes.iter().copied().map(Hash::from_bytes).zip(indices);
+                let keys = self.keys_of_bundle(bundle, size)?.into_iter().zip(indices);
                 Ok(keys.map(|(key, index)| Row { list: List::Once, key, index }).collect())
             }
             LogKind::Records => {
@@ -152,4 +178,32 @@ impl Index {
             }
         }
     }
+
+    /// What keeps the entries of one bundle from being logged twice, in order.
+    fn keys_of_bundle(&self, bundle: u64, size: TreeSize) -> Result<Vec<Hash>, IndexError> {
+        let Some(id) = BundleId::for_size(bundle, size) else {
+            return Ok(Vec::new());
+        };
+        match self.identity.kind {
+            LogKind::Raw => {
+                let tile = self.reader.tile(&id.leaf_tile())?.unwrap_or_default();
+                let (hashes, _) = tile.as_chunks::<{ Hash::LEN }>();
+                Ok(hashes.iter().copied().map(Hash::from_bytes).collect())
+            }
+            LogKind::Records => {
+                let bundle = self.reader.bundle(&id)?.unwrap_or_default();
+                let mut keys = Vec::new();
+                for entry in entries::split(&bundle) {
+                    // What is no record is not in the database either.
+                    keys.extend(record_id(entry.map_err(BundleError::from)?.bytes()));
+                }
+                Ok(keys)
+            }
+        }
+    }
+}
+
+/// What keeps these entries from being logged twice.
+fn keys(rows: &[Row]) -> impl Iterator<Item = &Hash> {
+    rows.iter().filter(|row| row.list == List::Once).map(|row| &row.key)
 }

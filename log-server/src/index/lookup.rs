@@ -123,9 +123,9 @@ impl Index {
         if list == List::Once {
             // Memory has all of them. An entry of a tree that is shown but whose keys are not yet added
             // is not found; nobody has been told of it.
-            let (candidates, _) = self.candidates(std::slice::from_ref(key));
+            let candidates = self.candidates(std::slice::from_ref(key));
             let mut found = BTreeSet::new();
-            for (_, index) in candidates {
+            for (_, index) in candidates.indices {
                 if self.entry_with(key, index)?.is_some() {
                     found.insert(index);
                 }

@@ -1,5 +1,7 @@
 //! What the index has in memory, and how far the database is.
 
+use std::time::{Duration, Instant};
+
 use super::recent::Recent;
 use super::rows::{List, Row};
 use crate::storage::tiles::BUNDLE_ENTRIES;
@@ -14,19 +16,36 @@ pub(super) struct Memory {
     pub(super) filled: u64,
     /// Up to which entry keys can be moved there; a multiple of 256.
     pub(super) goal: u64,
+    /// The filter has the keys of the entries from this one to `filled`; a multiple of 256.
+    pub(super) filtered: u64,
+    /// When entries were last added.
+    pub(super) added: Option<Instant>,
     pub(super) closed: bool,
 }
 
 impl Memory {
     /// Of a log of which the store has the first `filled` entries, without any entry yet.
     pub(super) fn from(filled: u64, goal: u64) -> Self {
-        Self { recent: Recent::around(filled), first: filled, filled, goal, closed: false }
+        Self {
+            recent: Recent::around(filled),
+            first: filled,
+            filled,
+            goal,
+            filtered: filled,
+            added: None,
+            closed: false,
+        }
     }
 
     /// Whether more entries can be taken: there is room, or enough of the old ones can be given up that it is
     /// worth to go through all of them.
     pub(super) fn has_room(&self, max: u64) -> bool {
         (self.recent.len() as u64) < max || self.filled - self.first >= max / 4
+    }
+
+    /// How long nothing has been added.
+    pub(super) fn quiet_for(&self) -> Duration {
+        self.added.map_or(Duration::MAX, |added| added.elapsed())
     }
 
     /// Adds what keeps entries from being logged twice; the other rows are for the database alone.

@@ -3,9 +3,10 @@
 //!
 //! The key that keeps entries from being logged twice is the record id in a log of records and the leaf hash
 //! in a raw log; [`rows`] has what else entries are looked up by. Memory has the newest entries by that key,
-//! the database has the older ones by all keys. A thread of its own puts the keys of all entries into the
-//! database, reading them from the same tiles and bundles from which a start catches up; memory gives up only
-//! what is there. [`lookup`] answers readers, who may ask while everything else goes on.
+//! the database has the older ones by all keys, and a [`filter`] of what is in the database spares it the question
+//! about nearly every key that is new. A thread of its own puts the keys of all entries into database and filter,
+//! reading them from the same tiles and bundles from which a start catches up; memory gives up only what is there.
+//! [`lookup`] answers readers, who may ask while everything else goes on.
 //!
 //! Nothing here is the truth. Every hit is checked against the entry it points at, with the whole key. A
 //! database that fails, panics, or points at the wrong entry is deleted and filled again from tiles and
@@ -13,6 +14,7 @@
 //! stands is never asked here: the sequencer knows.
 
 mod fill;
+mod filter;
 mod lookup;
 mod memory;
 mod progress;
@@ -24,24 +26,26 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use indelible_client::planted::{self, Bug};
 use indelible_proto::entry_bundle::BundleError;
 use indelible_proto::hash::Hash;
-use indelible_proto::record::{RecordError, SignedRecord};
+use indelible_proto::record::RecordError;
 use indelible_proto::size::{LeafIndex, TreeSize};
 
 use crate::journal::Identity;
 use crate::kind::LogKind;
 use crate::storage::tiles::{BUNDLE_ENTRIES, full_bundle_entries};
 use crate::tree_reader::{ReadError, TreeReader};
+use filter::Filter;
 use lookup::Tail;
 use memory::Memory;
 use store::Store;
 pub use store::StoreError;
 
 /// Most entries kept in memory unless told otherwise: with one more batch still what three quarters of 2^25
-/// slots hold, 256 MiB. A log with more has to ask the database about every new key, at ten times the cost.
+/// slots hold, 256 MiB.
 pub(crate) const DEFAULT_MEMORY_ENTRIES: usize = (3 << 23) - (1 << 16);
 
 /// Fewer entries in memory than this could leave nothing to give up, more would not fit [`Memory`].
@@ -52,9 +56,13 @@ const MEMORY_ENTRIES: RangeInclusive<u64> = 2 * BUNDLE_ENTRIES..=1 << 26;
 const STEP_ENTRIES: u64 = 256 * BUNDLE_ENTRIES;
 
 /// The same in a raw log whose memory is large: the more keys are moved in one go, the more of them are
-/// neighbours, and the less each costs. So many wait in memory before any is moved; 50 MB while they are sorted,
-/// and a start puts as many into memory again.
+/// neighbours, and the less each costs. So many wait in memory before any is moved; 50 MB while they are sorted.
+/// Unless half of the memory waits they are moved when the log is [`QUIET`]: whoever appends needs the processor more.
+/// A start puts what waited into memory again.
 const LARGE_STEP_ENTRIES: u64 = 1 << 20;
+
+/// So long nothing is added to a log that is quiet.
+const QUIET: Duration = Duration::from_millis(200);
 
 /// How much the index's thread steps back behind the others, as the command `nice` counts.
 const LESS_URGENT: i32 = 10;
@@ -134,6 +142,8 @@ pub(crate) struct Index {
     /// Held while keys are put into the store. Up to which entry the store says that it has them.
     watermark: Mutex<u64>,
     memory: Mutex<Memory>,
+    /// Of the keys in the database.
+    filter: RwLock<Filter>,
     /// Signalled when keys were moved, when there are more to move, and when moving ends.
     moved: Condvar,
     /// The entries that readers look up but the database does not have yet.
@@ -165,6 +175,7 @@ impl Index {
             store: RwLock::new(None),
             watermark: Mutex::default(),
             memory: Mutex::new(Memory::from(0, 0)),
+            filter: RwLock::default(),
             moved: Condvar::new(),
             tail: Mutex::default(),
             broken: AtomicBool::new(false),
@@ -199,6 +210,7 @@ impl Index {
         for (key, index) in keys {
             memory.recent.insert(key, index.get());
         }
+        memory.added = Some(Instant::now());
         let goal = full_bundle_entries(size);
         // Keys are moved by whole bundles: woken for less, the index's thread would only look and sleep again.
         if goal > memory.goal {
@@ -225,7 +237,7 @@ impl Index {
                     tracing::warn!(%error, "the index can't be made again");
                     self.given_up.store(true, Ordering::Release);
                 }
-            } else if let Err(error) = self.move_some().and_then(|()| self.remember_some()) {
+            } else if let Err(error) = self.move_some().and_then(|()| self.filter_some()) {
                 tracing::warn!(%error, "the index can't be written and will be made again");
                 self.set_broken();
             }
@@ -251,45 +263,56 @@ impl Index {
         self.moved.notify_all();
     }
 
-    /// Waits until there is something to move or to remember; `false` when closed.
+    /// Waits until there is something to do; `false` when closed.
     fn wait_for_work(&self) -> bool {
-        let idle = |memory: &mut Memory| {
-            let idle = match self.is_broken() {
-                true => self.given_up.load(Ordering::Acquire),
-                false => !self.is_due(memory) && !self.can_remember_more(memory),
+        let mut memory = self.memory();
+        loop {
+            let due = match self.is_broken() {
+                true if self.given_up.load(Ordering::Acquire) => Due::Never,
+                true => Due::Now,
+                false if memory.filtered > 0 => Due::Now,
+                false => self.moving_is_due(&memory),
             };
-            !memory.closed && idle
-        };
-        let memory = self.moved.wait_while(self.memory(), idle).unwrap_or_else(PoisonError::into_inner);
-        !memory.closed
+            if memory.closed || matches!(due, Due::Now) {
+                return !memory.closed;
+            }
+            memory = match due {
+                Due::WhenQuiet => {
+                    self.moved.wait_timeout(memory, QUIET).unwrap_or_else(PoisonError::into_inner).0
+                }
+                _ => self.moved.wait(memory).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
     }
 
     fn move_some(&self) -> Result<(), IndexError> {
         let mut watermark = self.watermark();
         let (filled, goal) = {
             let memory = self.memory();
+            if !matches!(self.moving_is_due(&memory), Due::Now) {
+                return Ok(());
+            }
             (memory.filled, memory.goal)
         };
-        match self.store() {
-            Some(store) if self.step_is_due(filled, goal) => {
-                let filled = self.step(&store, &mut watermark, filled, goal)?;
-                self.memory().filled = filled;
-                self.moved.notify_all();
-                Ok(())
-            }
-            Some(_) => Ok(()),
-            None => Err(IndexError::Unwritten),
-        }
+        let store = self.store().ok_or(IndexError::Unwritten)?;
+        let filled = self.step(&store, &mut watermark, filled, goal)?;
+        self.memory().filled = filled;
+        self.moved.notify_all();
+        Ok(())
     }
 
     /// Whether enough keys wait to be moved.
-    fn is_due(&self, memory: &Memory) -> bool {
-        self.step_is_due(memory.filled, memory.goal)
-    }
-
-    fn step_is_due(&self, filled: u64, goal: u64) -> bool {
-        let waiting = goal.saturating_sub(filled);
-        if self.has_large_steps() { waiting >= LARGE_STEP_ENTRIES } else { waiting > 0 }
+    fn moving_is_due(&self, memory: &Memory) -> Due {
+        let waiting = memory.goal.saturating_sub(memory.filled);
+        let (enough, urgent) = match self.has_large_steps() {
+            true => (LARGE_STEP_ENTRIES, self.memory_entries / 2),
+            false => (1, 1),
+        };
+        match waiting {
+            _ if waiting < enough => Due::Never,
+            _ if waiting >= urgent || memory.quiet_for() >= QUIET => Due::Now,
+            _ => Due::WhenQuiet,
+        }
     }
 
     /// Whether keys may wait in memory: then it has all of them, which look-ups rely on, and room for far more.
@@ -302,48 +325,25 @@ impl Index {
         if self.has_large_steps() { LARGE_STEP_ENTRIES } else { STEP_ENTRIES }
     }
 
-    /// Whether memory should take up older entries again after a start: one that has all of them needs no
-    /// look-ups in the database. Not for records: reading their keys costs more than those look-ups.
-    fn can_remember_more(&self, memory: &Memory) -> bool {
-        let room = (memory.recent.len() as u64) + STEP_ENTRIES <= self.memory_entries / 2;
-        self.identity.kind == LogKind::Raw && memory.first > 0 && room
-    }
-
-    fn remember_some(&self) -> Result<(), IndexError> {
-        let end = {
-            let memory = self.memory();
-            if self.is_due(&memory) || !self.can_remember_more(&memory) {
-                return Ok(());
-            }
-            memory.first
-        };
-        let start = end.saturating_sub(STEP_ENTRIES);
-        let size = self.reader.signed_size();
-        let bundles = start / BUNDLE_ENTRIES..end / BUNDLE_ENTRIES;
-        let rows = bundles.map(|bundle| self.rows_of_bundle(bundle, size)).collect::<Result<Vec<_>, _>>()?;
-        let mut memory = self.memory();
-        if memory.first == end {
-            memory.insert(rows.iter().flatten());
-            memory.first = start;
-        }
-        Ok(())
-    }
-
     fn look_up(&self, keys: &[Hash]) -> Result<Vec<Option<Known>>, IndexError> {
         let guard = self.store.read().unwrap_or_else(PoisonError::into_inner);
         let Some(store) = guard.as_ref().filter(|_| !self.is_broken()) else {
             return Err(IndexError::Unwritten);
         };
         // Whoever asks is the one who adds, so nothing is given up between these two.
-        let (candidates, first) = self.candidates(keys);
+        let Candidates { indices, first, filtered } = self.candidates(keys);
         let mut found = vec![None; keys.len()];
-        for (at, index) in candidates {
+        for (at, index) in indices {
             if found[at].is_none() {
                 found[at] = self.entry_with(&keys[at], index)?;
             }
         }
         if first > 0 {
+            let filter = self.filter.read().unwrap_or_else(PoisonError::into_inner);
             for (key, found) in keys.iter().zip(&mut found).filter(|(_, found)| found.is_none()) {
+                if filtered == 0 && !filter.may_have(key) {
+                    continue;
+                }
                 if let Some(index) = store.get(key)? {
                     if let Some(trusted) = trusted(key, index) {
                         *found = Some(trusted);
@@ -356,14 +356,11 @@ impl Index {
         Ok(found)
     }
 
-    /// The entries in memory that may have these keys, by the position of the key; and from which entry on
-    /// all are in memory.
-    fn candidates(&self, keys: &[Hash]) -> (Vec<(usize, u64)>, u64) {
+    fn candidates(&self, keys: &[Hash]) -> Candidates {
         let memory = self.memory();
         let all = keys.iter().enumerate();
-        let candidates =
-            all.flat_map(|(at, key)| memory.recent.candidates(key).map(move |index| (at, index)));
-        (candidates.collect(), memory.first)
+        let indices = all.flat_map(|(at, key)| memory.recent.candidates(key).map(move |index| (at, index)));
+        Candidates { indices: indices.collect(), first: memory.first, filtered: memory.filtered }
     }
 
     /// The entry at `index`, if there is one and it has this key.
@@ -374,7 +371,7 @@ impl Index {
         let found = match self.identity.kind {
             LogKind::Raw => self.reader.leaf_hash(place)?.map(|leaf_hash| (leaf_hash, leaf_hash)),
             LogKind::Records => match self.reader.entry(place)? {
-                Some(entry) => Some((record_key(entry.as_bytes(), index)?, entry.leaf_hash())),
+                Some(entry) => rows::record_id(entry.as_bytes()).map(|id| (id, entry.leaf_hash())),
                 None => None,
             },
         };
@@ -403,6 +400,25 @@ impl Index {
     }
 }
 
+/// What memory knows of some keys.
+struct Candidates {
+    /// The entries that may have these keys, by the position of the key.
+    indices: Vec<(usize, u64)>,
+    /// From this entry on all are in memory.
+    first: u64,
+    /// From this entry on all that are in the database are in the filter.
+    filtered: u64,
+}
+
+/// When there is something to do.
+enum Due {
+    Now,
+    /// Once nothing has been added for some time.
+    WhenQuiet,
+    /// Not before something else changes.
+    Never,
+}
+
 /// Lets go who waits for the index's thread when that panics.
 struct BreakOnPanic<'a>(&'a Index);
 
@@ -416,11 +432,6 @@ impl Drop for BreakOnPanic<'_> {
 fn trusted(key: &Hash, index: u64) -> Option<Known> {
     let known = || Some(Known { index: LeafIndex::new(index).ok()?, leaf_hash: *key });
     if planted::has(Bug::TrustIndex) { known() } else { None }
-}
-
-fn record_key(entry: &[u8], index: u64) -> Result<Hash, IndexError> {
-    let record = SignedRecord::parse(entry).map_err(|source| IndexError::Record { index, source })?;
-    Ok(*record.record_id().hash())
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! hash in a raw log. A record has more: its leaf hash, and each digest of the artifacts it names. A record
 //! that opens or changes a channel names no artifact.
 
-use indelible_proto::hash::{Hash, leaf_hash};
+use indelible_proto::hash::{Hash, leaf_hash, sha256};
 use indelible_proto::log_api::LookupKey;
 use indelible_proto::record::{Predicate, SignedRecord};
 
@@ -46,6 +46,13 @@ pub(super) fn has(record: &SignedRecord, leaf: &Hash, wanted: &LookupKey) -> boo
         LookupKey::Record(id) => *id == record.record_id(),
         LookupKey::Artifact(digest) => artifacts(record).any(|artifact| artifact == *digest),
     }
+}
+
+/// The record id of the record that is this entry: of what was signed, which goes to the first newline
+/// (docs/records.md, section 1). `None` if it is no record.
+pub(super) fn record_id(entry: &[u8]) -> Option<Hash> {
+    let end = entry.iter().position(|byte| *byte == b'\n')?;
+    Some(sha256(&entry[..end]))
 }
 
 /// The rows of the record at `index`.

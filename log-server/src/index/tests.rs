@@ -78,22 +78,39 @@ fn knows_every_entry_wherever_its_key_is() {
     }
 }
 
+/// A start knows the entries that are in the database, but the filter has none of them yet.
 #[test]
-fn remembers_older_entries_until_all_are_in_memory() {
+fn the_filter_answers_only_once_it_has_every_key_of_the_database() {
     let (dir, tree) = log();
     filled_index(&dir, &tree);
-    let index = open(&dir, &tree, 1 << 20);
-    assert_eq!(
-        index.memory().first,
-        full_bundle_entries(tree.signed_size()),
-        "all full bundles are in the database"
-    );
+    let index = open(&dir, &tree, 10_000);
+    let full = full_bundle_entries(tree.signed_size());
+    assert_eq!(index.memory().first, full);
+    assert_eq!(index.memory().filtered, full);
     assert_knows_everything(&index);
-    index.remember_some().unwrap();
-    assert_eq!(index.memory().first, 0);
-    store::delete(&index.dir).unwrap();
-    index.set_store(Some(Arc::new(Store::open(&index.dir.join("empty"), index.identity).unwrap())));
+    // Whether a new key was asked of the database shows by a row that is wrong.
+    let new = key(ENTRIES + 5);
+    index.store().unwrap().insert(&[Row { list: List::Once, key: new, index: 8 }]).unwrap();
+    assert!(matches!(index.look_up(&[new]), Err(IndexError::Wrong { index: 8 })));
+    index.filter_some().unwrap();
+    assert_eq!(index.memory().filtered, 0);
+    assert_eq!(index.look_up(&[new]).unwrap(), [None]);
     assert_knows_everything(&index);
+}
+
+#[test]
+fn what_is_moved_to_the_database_is_in_the_filter() {
+    let (dir, tree) = log();
+    let index = open(&dir, &tree, 512);
+    assert_eq!(index.memory().filtered, 0);
+    while is_behind(&index) {
+        index.move_some().unwrap();
+    }
+    let full = full_bundle_entries(tree.signed_size());
+    assert_eq!(index.memory().filled, full);
+    assert_knows_everything(&index);
+    let filter = index.filter.read().unwrap();
+    assert!((0..full).all(|number| filter.may_have(&key(number))));
 }
 
 /// An index of which the database has everything it can have.
