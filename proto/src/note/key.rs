@@ -4,9 +4,9 @@
 //! bytes of `SHA-256(name || 0x0a || signature type || public key)`, always checked. All keys are Ed25519;
 //! the signature type tells what they may sign, so that no key is ever taken for one of another kind.
 
-use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -25,7 +25,7 @@ pub(crate) const PUBLIC_KEY_LEN: usize = 32;
 /// Names are compared byte by byte. Escape them where people read them: they may hold characters that
 /// look like others or change the direction of text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct KeyName(String);
+pub struct KeyName(Arc<str>);
 
 impl KeyName {
     /// Checks and takes a name.
@@ -36,7 +36,7 @@ impl KeyName {
         let refused = |found: &char| found.is_whitespace() || *found == '+' || *found < ' ';
         match name.chars().find(refused) {
             Some(found) => Err(KeyError::NameCharacter { found }),
-            None => Ok(Self(name.to_owned())),
+            None => Ok(Self(name.into())),
         }
     }
 

@@ -149,7 +149,7 @@ impl ChannelBody {
             .with("maxAge", self.max_age_s)
     }
 
-    pub(super) fn read(fields: &mut Fields) -> Result<Self, StatementError> {
+    pub(super) fn read(fields: &mut Fields<'_>) -> Result<Self, StatementError> {
         let mut owner = fields.required("predicate.owner")?.object()?;
         let body = Self {
             owner: Owner {
@@ -185,7 +185,7 @@ impl ReleaseBody {
             .with_some("sbom", self.sbom.map(write_digest))
     }
 
-    pub(super) fn read(fields: &mut Fields) -> Result<Self, StatementError> {
+    pub(super) fn read(fields: &mut Fields<'_>) -> Result<Self, StatementError> {
         Ok(Self {
             version: fields.required("predicate.version")?.word(MAX_VERSION_BYTES)?,
             purl: fields.optional("predicate.purl").map(|field| field.purl()).transpose()?,
@@ -202,7 +202,7 @@ impl Source {
         ObjectBuilder::new().with("uri", self.uri.as_str()).with("digest", digest.build()).build()
     }
 
-    fn read(field: Field) -> Result<Self, StatementError> {
+    fn read(field: Field<'_>) -> Result<Self, StatementError> {
         let mut fields = field.object()?;
         let uri = fields.required("predicate.source.uri")?.uri()?;
         let mut digest = fields.required("predicate.source.digest")?.object()?;
@@ -230,7 +230,7 @@ impl RulesBody {
             .with_some("tests", self.tests.map(write_digest))
     }
 
-    pub(super) fn read(fields: &mut Fields) -> Result<Self, StatementError> {
+    pub(super) fn read(fields: &mut Fields<'_>) -> Result<Self, StatementError> {
         Ok(Self {
             version: fields.required("predicate.version")?.word(MAX_VERSION_BYTES)?,
             format: fields.required("predicate.format")?.word(MAX_FORMAT_BYTES)?,
@@ -251,9 +251,9 @@ impl Engine {
             .build()
     }
 
-    fn read(field: Field) -> Result<Self, StatementError> {
+    fn read(field: Field<'_>) -> Result<Self, StatementError> {
         let mut fields = field.object()?;
-        let version = |field: Option<Field>| field.map(|field| field.word(MAX_VERSION_BYTES)).transpose();
+        let version = |field: Option<Field<'_>>| field.map(|field| field.word(MAX_VERSION_BYTES)).transpose();
         let engine = Self {
             name: fields.required("predicate.engine.name")?.word(MAX_FORMAT_BYTES)?,
             min: version(fields.optional("predicate.engine.min"))?,
@@ -274,7 +274,7 @@ impl Bundle {
             .build()
     }
 
-    fn read(field: Field) -> Result<Self, StatementError> {
+    fn read(field: Field<'_>) -> Result<Self, StatementError> {
         let mut fields = field.object()?;
         let tree = fields.required("predicate.bundle.tree")?;
         if tree.str()? != TREE_TYPE {
@@ -300,7 +300,7 @@ impl Delta {
             .build()
     }
 
-    fn read(field: Field) -> Result<Self, StatementError> {
+    fn read(field: Field<'_>) -> Result<Self, StatementError> {
         let mut fields = field.object()?;
         let delta = Self {
             from: fields.required("predicate.delta.from")?.record_id()?,
@@ -317,11 +317,11 @@ fn write_digest(sha256: Hash) -> Value {
     ObjectBuilder::new().with("sha256", sha256.to_hex()).build()
 }
 
-fn digest(field: Option<Field>, path: &'static str) -> Result<Option<Hash>, StatementError> {
+fn digest(field: Option<Field<'_>>, path: &'static str) -> Result<Option<Hash>, StatementError> {
     field.map(|field| read_digest(field, path)).transpose()
 }
 
-fn read_digest(field: Field, path: &'static str) -> Result<Hash, StatementError> {
+fn read_digest(field: Field<'_>, path: &'static str) -> Result<Hash, StatementError> {
     let mut fields = field.object()?;
     let sha256 = fields.required(path)?.hash()?;
     fields.finish()?;
@@ -332,7 +332,7 @@ fn write_records(records: &[RecordId]) -> Vec<Value> {
     records.iter().map(|id| id.to_string().into()).collect()
 }
 
-fn read_records(fields: &mut Fields) -> Result<Vec<RecordId>, StatementError> {
+fn read_records(fields: &mut Fields<'_>) -> Result<Vec<RecordId>, StatementError> {
     let records = fields.required("predicate.records")?.array("predicate.records[]", MAX_NAMED_RECORDS)?;
     let records = records.iter().map(Field::record_id).collect::<Result<Vec<_>, _>>()?;
     if !records.is_sorted_by(|earlier, later| earlier < later) {
@@ -346,7 +346,10 @@ fn write_key_set(object: ObjectBuilder, set: &KeySet) -> ObjectBuilder {
     object.with("signers", signers).with("threshold", u64::from(set.threshold()))
 }
 
-fn read_signers(threshold: Option<Field>, signers: Option<Field>) -> Result<Option<KeySet>, StatementError> {
+fn read_signers(
+    threshold: Option<Field<'_>>,
+    signers: Option<Field<'_>>,
+) -> Result<Option<KeySet>, StatementError> {
     match (threshold, signers) {
         (None, None) => Ok(None),
         (Some(_), None) => Err(FieldError::Missing.at("predicate.signers")),
@@ -357,7 +360,11 @@ fn read_signers(threshold: Option<Field>, signers: Option<Field>) -> Result<Opti
     }
 }
 
-fn read_key_set(threshold: &Field, signers: Field, element: &'static str) -> Result<KeySet, StatementError> {
+fn read_key_set(
+    threshold: &Field<'_>,
+    signers: Field<'_>,
+    element: &'static str,
+) -> Result<KeySet, StatementError> {
     let path = element.trim_end_matches("[]");
     let keys = signers.array(element, KeySet::MAX_KEYS)?;
     let keys = keys.iter().map(Field::verifier_key).collect::<Result<Vec<_>, _>>()?;
@@ -369,7 +376,7 @@ fn read_key_set(threshold: &Field, signers: Field, element: &'static str) -> Res
     KeySet::new(keys, threshold).map_err(|error| FieldError::KeySet(error).at(path))
 }
 
-fn read_recovery(field: Field) -> Result<KeySet, StatementError> {
+fn read_recovery(field: Field<'_>) -> Result<KeySet, StatementError> {
     let mut fields = field.object()?;
     let threshold = fields.required("predicate.recovery.threshold")?;
     let set = read_key_set(
@@ -400,7 +407,7 @@ macro_rules! words {
                 }
             }
 
-            fn read(field: &Field) -> Result<Self, StatementError> {
+            fn read(field: &Field<'_>) -> Result<Self, StatementError> {
                 let word = Self::parse(field.str()?);
                 word.ok_or_else(|| field.error(FieldError::Form { expected: $expected }))
             }

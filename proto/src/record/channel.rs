@@ -27,6 +27,7 @@
 
 use alloc::format;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::body::MAX_PERIOD_S;
@@ -52,8 +53,8 @@ pub struct ChannelState {
     pub(super) keys_record: RecordId,
     pub(super) cooldown_s: u64,
     pub(super) max_age_s: u64,
-    /// `None`: frozen.
-    pub(super) signers: Option<KeySet>,
+    /// `None`: frozen. Shared by all the states of a channel until its keys change.
+    pub(super) signers: Option<Arc<KeySet>>,
     pub(super) recovery: Option<Recovery>,
 }
 
@@ -80,7 +81,7 @@ pub struct NextPlace {
 /// Who may take a channel back, and where its recovery chain stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Recovery {
-    pub(super) keys: KeySet,
+    pub(super) keys: Arc<KeySet>,
     /// The channel record that named the keys.
     pub(super) keys_record: RecordId,
     /// The chain's newest record, once it has one.
@@ -185,12 +186,12 @@ impl ChannelState {
 
     /// Who may sign the publish chain's next record, and how many have to. `None`: nobody, it is frozen.
     pub fn signers(&self) -> Option<&KeySet> {
-        self.signers.as_ref()
+        self.signers.as_deref()
     }
 
     /// Who signs the recovery chain.
     pub fn recovery(&self) -> Option<&KeySet> {
-        self.recovery.as_ref().map(|recovery| &recovery.keys)
+        self.recovery.as_ref().map(|recovery| recovery.keys.as_ref())
     }
 
     /// The channel record that named the recovery keys; the recovery chain's next record names it in `keys`.
@@ -264,7 +265,7 @@ impl ChannelState {
         let max_age_s = read_number(&mut reader, "max-age", MAX_PERIOD_S)?;
         let signers = match reader.expect_line(FROZEN) {
             Ok(()) => None,
-            Err(_) => Some(read_key_set(&mut reader, "signers")?),
+            Err(_) => Some(Arc::new(read_key_set(&mut reader, "signers")?)),
         };
         let recovery = match reader.expect_line(NO_RECOVERY) {
             Ok(()) => None,
@@ -307,7 +308,7 @@ impl Recovery {
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, ChannelStateError> {
-        let keys = read_key_set(reader, "recovery")?;
+        let keys = Arc::new(read_key_set(reader, "recovery")?);
         let keys_record = read_id(reader, "recovery-keys")?;
         let head = match reader.expect_line(NO_RECOVERY_RECORD) {
             Ok(()) => None,

@@ -1,12 +1,11 @@
 //! Channel names, `docs/records.md`, section 4: paths whose first label is the owner's domain.
 
-use alloc::borrow::ToOwned as _;
-use alloc::string::String;
+use alloc::sync::Arc;
 use core::fmt;
 
 /// The name of a channel, for example `vendor.example/rules/sigma/canary`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ChannelName(String);
+pub struct ChannelName(Arc<str>);
 
 /// Why a text is not a channel name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -58,7 +57,7 @@ impl ChannelName {
                 return Err(ChannelNameError::Label { label });
             }
         }
-        let name = Self(text.to_owned());
+        let name = Self(text.into());
         if !is_domain(name.owner_domain()) {
             return Err(ChannelNameError::Domain);
         }

@@ -1,12 +1,13 @@
 //! Reading an object field by field, so that each field is named once and none is overlooked.
 
+use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::RecordId;
 use super::channel_name::ChannelNameError;
-use super::json::{MAX_STRING_BYTES, Value};
+use super::json::{MAX_STRING_BYTES, Read, Value};
 use super::key_set::KeySetError;
 use crate::hash::Hash;
 use crate::note::VerifierKey;
@@ -120,34 +121,35 @@ impl FieldError {
 
 /// The fields of one object. Each is taken once, by its path from the statement; its name is the part after
 /// the last dot. End with [`Fields::finish`].
-pub(super) struct Fields {
+pub(super) struct Fields<'a> {
     path: &'static str,
-    fields: BTreeMap<String, Value>,
+    /// Those that nobody has taken yet, in any order.
+    fields: Vec<(Cow<'a, str>, Read<'a>)>,
 }
 
-impl Fields {
-    pub(super) fn new(path: &'static str, value: Value) -> Result<Self, StatementError> {
+impl<'a> Fields<'a> {
+    pub(super) fn new(path: &'static str, value: Read<'a>) -> Result<Self, StatementError> {
         match value {
-            Value::Object(fields) => Ok(Self { path, fields }),
+            Read::Object(fields) => Ok(Self { path, fields }),
             _ => Err(FieldError::Kind { expected: "an object" }.at(path)),
         }
     }
 
-    pub(super) fn optional(&mut self, path: &'static str) -> Option<Field> {
+    pub(super) fn optional(&mut self, path: &'static str) -> Option<Field<'a>> {
         let name = path.rsplit('.').next().unwrap_or(path);
-        self.fields.remove(name).map(|value| Field { path, value })
+        let at = self.fields.iter().position(|(field, _)| field == name)?;
+        let (_, value) = self.fields.swap_remove(at);
+        Some(Field { path, value })
     }
 
-    pub(super) fn required(&mut self, path: &'static str) -> Result<Field, StatementError> {
+    pub(super) fn required(&mut self, path: &'static str) -> Result<Field<'a>, StatementError> {
         self.optional(path).ok_or(FieldError::Missing.at(path))
     }
 
     /// Takes every field whose name `accepts`.
     pub(super) fn take_matching(&mut self, accepts: impl Fn(&str) -> bool) -> BTreeMap<String, Value> {
-        let (matching, rest) =
-            core::mem::take(&mut self.fields).into_iter().partition(|(name, _)| accepts(name.as_str()));
-        self.fields = rest;
-        matching
+        let matching = self.fields.extract_if(.., |(name, _)| accepts(name.as_ref()));
+        matching.map(|(name, value)| (name.into_owned(), value.into_value())).collect()
     }
 
     pub(super) fn finish(self) -> Result<(), StatementError> {
@@ -156,31 +158,31 @@ impl Fields {
 }
 
 /// One field taken from an object, or one element of an array.
-pub(super) struct Field {
+pub(super) struct Field<'a> {
     path: &'static str,
-    value: Value,
+    value: Read<'a>,
 }
 
-impl Field {
+impl<'a> Field<'a> {
     pub(super) fn error(&self, kind: FieldError) -> StatementError {
         kind.at(self.path)
     }
 
-    pub(super) fn object(self) -> Result<Fields, StatementError> {
+    pub(super) fn object(self) -> Result<Fields<'a>, StatementError> {
         Fields::new(self.path, self.value)
     }
 
     /// An array of 1 to `max` elements; each is named `element` in errors.
-    pub(super) fn array(self, element: &'static str, max: usize) -> Result<Vec<Field>, StatementError> {
-        let Value::Array(values) = self.value else {
+    pub(super) fn array(self, element: &'static str, max: usize) -> Result<Vec<Self>, StatementError> {
+        let Read::Array(values) = self.value else {
             return Err(FieldError::Kind { expected: "an array" }.at(self.path));
         };
         length(self.path, values.len(), max)?;
-        Ok(values.into_iter().map(|value| Field { path: element, value }).collect())
+        Ok(values.into_iter().map(|value| Self { path: element, value }).collect())
     }
 
     pub(super) fn integer(&self, min: u64, max: u64) -> Result<u64, StatementError> {
-        let Value::Integer(got) = self.value else {
+        let Read::Integer(got) = self.value else {
             return Err(self.error(FieldError::Kind { expected: "an integer" }));
         };
         if !(min..=max).contains(&got) {
@@ -191,7 +193,7 @@ impl Field {
 
     pub(super) fn str(&self) -> Result<&str, StatementError> {
         match &self.value {
-            Value::String(text) => Ok(text),
+            Read::String(text) => Ok(text),
             _ => Err(self.error(FieldError::Kind { expected: "a string" })),
         }
     }
@@ -244,7 +246,7 @@ impl Field {
 
     pub(super) fn boolean(&self) -> Result<bool, StatementError> {
         match self.value {
-            Value::Bool(value) => Ok(value),
+            Read::Bool(value) => Ok(value),
             _ => Err(self.error(FieldError::Kind { expected: "true or false" })),
         }
     }

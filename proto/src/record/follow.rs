@@ -1,12 +1,13 @@
 //! Whether a record is a channel's next, `docs/records.md`, section 6. One pure function, no clock.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::body::ChannelBody;
 use super::channel::{ChainHead, Recovery};
 use super::{
     AdmissionError, Chain, ChannelState, Common, KeySet, Predicate, RecordId, SignedRecord,
-    VerifiedSignatures, signed_message,
+    VerifiedSignatures,
 };
 use crate::note::VerifierKey;
 
@@ -68,13 +69,12 @@ impl<'a> Candidate<'a> {
 
     /// The keys that signed, in the order of the lines. Every line has to be by an allowed key, and verify.
     fn signers<'k>(self, allowed: &[&'k VerifierKey]) -> Result<Vec<&'k VerifierKey>, AdmissionError> {
-        let message = signed_message(self.record.payload());
         let mut signed = Vec::new();
         for (line, signature) in self.record.signatures().iter().enumerate() {
             let key = allowed.iter().copied().find(|key| signature.names(key));
             let key = key.ok_or(AdmissionError::UnknownSigner { line })?;
             if !self.verified.has(self.record, key, signature) {
-                key.verify_raw(&message, signature.signature())
+                key.verify_raw(self.record.message(), signature.signature())
                     .map_err(|_| AdmissionError::SignatureInvalid { line })?;
             }
             signed.push(key);
@@ -100,7 +100,7 @@ fn open(common: &Common, body: &ChannelBody, record: Candidate<'_>) -> Result<Ch
         keys_record: id,
         cooldown_s: body.cooldown_s,
         max_age_s: body.max_age_s,
-        signers: Some(signers.clone()),
+        signers: Some(Arc::new(signers.clone())),
         recovery: new_recovery(body, id),
     })
 }
@@ -113,7 +113,7 @@ fn follow_publish(state: &ChannelState, record: Candidate<'_>) -> Result<Channel
         return Err(AdmissionError::ChannelExists { expected });
     }
     check_position(common, Some(state.publish), state.keys_record)?;
-    let in_force = state.signers.as_ref().ok_or(AdmissionError::Frozen)?;
+    let in_force = state.signers().ok_or(AdmissionError::Frozen)?;
     match predicate {
         Predicate::Channel(_, body) => return change(state, in_force, body, record),
         Predicate::Head(_, head) => {
@@ -172,7 +172,7 @@ fn follow_recovery(state: &ChannelState, record: Candidate<'_>) -> Result<Channe
             let keys = body.recovery.as_ref().ok_or(AdmissionError::Form)?;
             check_recovery_signers(&recovery.keys, body.signers.as_ref(), keys, record)?;
             let id = record.id();
-            let recovery = Recovery { keys: keys.clone(), keys_record: id, head };
+            let recovery = Recovery { keys: Arc::new(keys.clone()), keys_record: id, head };
             Ok(ChannelState { recovery: Some(recovery), ..in_force_by(state, body, id) })
         }
         Predicate::Release(..) | Predicate::Rules(..) | Predicate::Review(..) | Predicate::Head(..) => {
@@ -230,14 +230,14 @@ fn in_force_by(state: &ChannelState, body: &ChannelBody, id: RecordId) -> Channe
         keys_record: id,
         cooldown_s: body.cooldown_s,
         max_age_s: body.max_age_s,
-        signers: body.signers.clone(),
+        signers: body.signers.clone().map(Arc::new),
         ..state.clone()
     }
 }
 
 /// The recovery set that a channel record is the first to name.
 fn new_recovery(body: &ChannelBody, id: RecordId) -> Option<Recovery> {
-    body.recovery.clone().map(|keys| Recovery { keys, keys_record: id, head: None })
+    body.recovery.clone().map(|keys| Recovery { keys: Arc::new(keys), keys_record: id, head: None })
 }
 
 fn references(set: &KeySet) -> Vec<&VerifierKey> {

@@ -1,15 +1,19 @@
 //! The one spelling of JSON this project reads and writes: RFC 8785 (JCS), restricted to the profile of
 //! `docs/records.md`, section 2.
 //!
-//! `serde_json` reads, this module decides: [`parse`] accepts bytes only if encoding what was read gives the
-//! same bytes again. Duplicate names, white space, another order of names and needless escapes all fail
-//! that comparison, so none of them needs a rule of its own.
+//! [`read`] reads that spelling only, so bytes that [`parse`] accepts are the ones that encoding gives again.
+//! What it refuses is read once more by `serde_json` and encoded, only to say what is wrong: duplicate names,
+//! white space, another order of names and needless escapes all differ from the encoding.
+
+mod read;
 
 use alloc::borrow::ToOwned as _;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
+
+pub(super) use read::Read;
 
 /// The largest integer every JSON implementation holds exactly, `2^53-1`.
 pub const MAX_INTEGER: u64 = (1 << 53) - 1;
@@ -88,15 +92,28 @@ impl JsonError {
 
 /// Reads one canonical value. The caller bounds the length of `text`.
 pub fn parse(text: &[u8]) -> Result<Value, JsonError> {
-    let loose = serde_json::from_slice(text)
-        .map_err(|error| JsonError::Syntax { line: error.line(), column: error.column() })?;
-    let value = profile(&loose, 0)?;
-    let canonical = value.encode();
-    if canonical.as_bytes() == text {
-        return Ok(value);
+    parse_borrowed(text).map(Read::into_value)
+}
+
+/// The same, as it stands in the text.
+pub(super) fn parse_borrowed(text: &[u8]) -> Result<Read<'_>, JsonError> {
+    read::read(text).ok_or_else(|| refusal(text))
+}
+
+/// Why this is not the canonical form of a value.
+fn refusal(text: &[u8]) -> JsonError {
+    let loose = match serde_json::from_slice(text) {
+        Ok(loose) => loose,
+        Err(error) => return JsonError::Syntax { line: error.line(), column: error.column() },
+    };
+    match profile(&loose, 0) {
+        Ok(value) => {
+            let canonical = value.encode();
+            let same = canonical.bytes().zip(text).take_while(|(ours, theirs)| ours == *theirs).count();
+            JsonError::NotCanonical { at: same }
+        }
+        Err(error) => error,
     }
-    let same = canonical.bytes().zip(text).take_while(|(ours, theirs)| ours == *theirs).count();
-    Err(JsonError::NotCanonical { at: same })
 }
 
 impl Value {

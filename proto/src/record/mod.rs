@@ -6,6 +6,7 @@
 
 use alloc::vec::Vec;
 use core::fmt;
+use core::ops::Range;
 
 use crate::entry_bundle::Entry;
 use crate::hash::{Hash, sha256};
@@ -130,7 +131,9 @@ impl RecordError {
 #[derive(Clone, PartialEq, Eq)]
 pub struct SignedRecord {
     statement: Statement,
-    payload: Vec<u8>,
+    /// All of it, and where in it the statement is: everything up to its end is what is signed.
+    leaf: Vec<u8>,
+    payload: Range<usize>,
     signatures: Vec<NoteSignature>,
     id: RecordId,
 }
@@ -138,8 +141,10 @@ pub struct SignedRecord {
 impl SignedRecord {
     /// Reads the bytes of a leaf.
     pub fn parse(leaf: &[u8]) -> Result<Self, RecordError> {
-        let (payload, signatures) = leaf::parse(leaf)?;
-        Self::assemble(payload.to_vec(), signatures)
+        let leaf::Parts { message, payload, signatures } = leaf::parse(leaf)?;
+        let (statement, id) = (Statement::parse(payload)?, RecordId(sha256(message)));
+        let payload = message.len().saturating_sub(payload.len())..message.len();
+        Ok(Self { statement, leaf: leaf.to_vec(), payload, signatures, id })
     }
 
     /// The record of a statement signed by `signers`, in any order. Each may sign once.
@@ -168,7 +173,12 @@ impl SignedRecord {
 
     /// The leaf, at most [`MAX_RECORD_BYTES`].
     pub fn encode(&self) -> Vec<u8> {
-        leaf::encode(&self.payload, &self.signatures)
+        self.leaf.clone()
+    }
+
+    /// The same, without a copy.
+    pub fn leaf(&self) -> &[u8] {
+        &self.leaf
     }
 
     /// The leaf as a log entry.
@@ -183,7 +193,12 @@ impl SignedRecord {
 
     /// The statement's canonical JSON, exactly as it was signed.
     pub fn payload(&self) -> &[u8] {
-        &self.payload
+        self.leaf.get(self.payload.clone()).expect("invariant: where it was read")
+    }
+
+    /// The bytes that its keys sign, see [`signed_message`].
+    pub fn message(&self) -> &[u8] {
+        self.leaf.get(..self.payload.end).expect("invariant: where it was read")
     }
 
     /// The record's name.
@@ -202,22 +217,15 @@ impl SignedRecord {
             return Ok(false);
         };
         let signature = self.signatures.get(line).map(NoteSignature::signature).unwrap_or_default();
-        key.verify_raw(&signed_message(&self.payload), signature)
-            .map_err(|_| RecordError::SignatureInvalid { line })?;
+        key.verify_raw(self.message(), signature).map_err(|_| RecordError::SignatureInvalid { line })?;
         Ok(true)
-    }
-
-    fn assemble(payload: Vec<u8>, signatures: Vec<NoteSignature>) -> Result<Self, RecordError> {
-        let statement = Statement::parse(&payload)?;
-        let id = RecordId(sha256(&signed_message(&payload)));
-        Ok(Self { statement, payload, signatures, id })
     }
 }
 
 impl Statement {
     /// Reads a statement in its canonical form, the one that is signed.
     pub fn parse(payload: &[u8]) -> Result<Self, RecordError> {
-        Ok(Self::from_value(json::parse(payload)?)?)
+        Ok(Self::of(json::parse_borrowed(payload)?)?)
     }
 }
 

@@ -11,7 +11,7 @@ use super::body::{
 };
 use super::channel_name::ChannelName;
 use super::fields::{Field, FieldError, Fields, StatementError};
-use super::json::{MAX_INTEGER, ObjectBuilder, Value};
+use super::json::{MAX_INTEGER, ObjectBuilder, Read, Value};
 use crate::hash::{Hash, sha256};
 use crate::time::UnixSeconds;
 
@@ -139,8 +139,8 @@ impl Statement {
             .into_bytes()
     }
 
-    /// Reads a canonical value as a statement.
-    pub(super) fn from_value(value: Value) -> Result<Self, StatementError> {
+    /// What a canonical value says.
+    pub(super) fn of(value: Read<'_>) -> Result<Self, StatementError> {
         let mut fields = Fields::new("statement", value)?;
         let statement_type = fields.required("_type")?;
         if statement_type.str()? != STATEMENT_TYPE {
@@ -189,7 +189,7 @@ impl Subject {
         ObjectBuilder::new().with("name", self.name.as_str()).with("digest", digest.build()).build()
     }
 
-    fn read_all(field: Field) -> Result<Vec<Self>, StatementError> {
+    fn read_all(field: Field<'_>) -> Result<Vec<Self>, StatementError> {
         let subjects = field.array("subject[]", MAX_SUBJECTS)?;
         let subjects = subjects.into_iter().map(Self::read).collect::<Result<Vec<_>, _>>()?;
         if !subjects.is_sorted_by(|earlier, later| earlier.name < later.name) {
@@ -198,7 +198,7 @@ impl Subject {
         Ok(subjects)
     }
 
-    fn read(field: Field) -> Result<Self, StatementError> {
+    fn read(field: Field<'_>) -> Result<Self, StatementError> {
         let mut fields = field.object()?;
         let name = fields.required("subject[].name")?.text(MAX_NAME_BYTES)?;
         let mut digest = fields.required("subject[].digest")?.object()?;
@@ -263,8 +263,8 @@ impl Predicate {
         .build()
     }
 
-    fn read(type_uri: &Field, mut fields: Fields) -> Result<Self, StatementError> {
-        type Read = fn(Common, &mut Fields) -> Result<Predicate, StatementError>;
+    fn read(type_uri: &Field<'_>, mut fields: Fields<'_>) -> Result<Self, StatementError> {
+        type Read = fn(Common, &mut Fields<'_>) -> Result<Predicate, StatementError>;
         let name = type_uri.str()?.strip_prefix("urn:indelible:").and_then(|rest| rest.strip_suffix(":v1"));
         let read: Read = match name {
             Some("channel") => |common, fields| Ok(Self::Channel(common, ChannelBody::read(fields)?)),
@@ -333,11 +333,11 @@ impl Common {
             .with_some("chain", (self.chain == Chain::Recovery).then_some("recovery"))
     }
 
-    fn read(fields: &mut Fields) -> Result<Self, StatementError> {
+    fn read(fields: &mut Fields<'_>) -> Result<Self, StatementError> {
         let channel = fields.required("predicate.channel")?;
         let channel = ChannelName::parse(channel.str()?)
             .map_err(|error| channel.error(FieldError::ChannelName(error)))?;
-        let id = |field: Option<Field>| field.map(|field| field.record_id()).transpose();
+        let id = |field: Option<Field<'_>>| field.map(|field| field.record_id()).transpose();
         Ok(Self {
             channel,
             seq: fields.required("predicate.seq")?.integer(0, MAX_INTEGER)?,
@@ -362,7 +362,7 @@ impl Audience {
         }
     }
 
-    fn read(field: Field) -> Result<Self, StatementError> {
+    fn read(field: Field<'_>) -> Result<Self, StatementError> {
         if field.str() == Ok("public") {
             return Ok(Self::Public);
         }
@@ -387,7 +387,7 @@ impl CohortReason {
         }
     }
 
-    fn read(field: &Field) -> Result<Self, StatementError> {
+    fn read(field: &Field<'_>) -> Result<Self, StatementError> {
         let text = field.str()?;
         let expected = "hotfix, region, licence or beta";
         let reason = Self::ALL.into_iter().find(|reason| reason.as_str() == text);
@@ -396,7 +396,7 @@ impl CohortReason {
 }
 
 impl Chain {
-    fn read(field: Option<Field>) -> Result<Self, StatementError> {
+    fn read(field: Option<Field<'_>>) -> Result<Self, StatementError> {
         let Some(field) = field else {
             return Ok(Self::Publish);
         };

@@ -6,7 +6,8 @@
 
 use alloc::vec::Vec;
 
-use super::{Chain, ChannelState, KeySet, Predicate, RecordId, SignedRecord, signed_message};
+use super::leaf::SIGNATURE_BYTES;
+use super::{Chain, ChannelState, KeySet, Predicate, RecordId, SignedRecord};
 use crate::note::{NoteSignature, VerifierKey};
 
 /// Signatures over one record, each with the key under which it was verified.
@@ -16,7 +17,7 @@ use crate::note::{NoteSignature, VerifierKey};
 #[derive(Clone, Debug, Default)]
 pub struct VerifiedSignatures {
     record: Option<RecordId>,
-    verified: Vec<(VerifierKey, NoteSignature)>,
+    verified: Vec<(VerifierKey, [u8; SIGNATURE_BYTES])>,
 }
 
 impl VerifiedSignatures {
@@ -30,13 +31,14 @@ impl VerifiedSignatures {
     ///
     /// At most one verification for each line and key of the same name and id.
     pub fn verify(state: Option<&ChannelState>, record: &SignedRecord) -> Self {
-        let message = signed_message(record.payload());
         let mut verified = Vec::new();
         for key in keys_that_may_sign(state, record) {
             let lines = record.signatures().iter().filter(|line| line.names(key));
-            for line in lines {
-                if key.verify_raw(&message, line.signature()).is_ok() {
-                    verified.push((key.clone(), line.clone()));
+            let signatures =
+                lines.filter_map(|line| <&[u8; SIGNATURE_BYTES]>::try_from(line.signature()).ok());
+            for signature in signatures {
+                if key.verify_raw(record.message(), signature).is_ok() {
+                    verified.push((key.clone(), *signature));
                 }
             }
         }
@@ -47,7 +49,7 @@ impl VerifiedSignatures {
     pub fn has(&self, record: &SignedRecord, key: &VerifierKey, line: &NoteSignature) -> bool {
         // The id is the hash of the signed message.
         self.record == Some(record.record_id())
-            && self.verified.iter().any(|(by, verified)| by == key && verified == line)
+            && self.verified.iter().any(|(by, verified)| by == key && verified == line.signature())
     }
 }
 
@@ -196,7 +198,7 @@ mod tests {
         let record = SignedRecord::new(&statement, vec![a.sign(b"something else")]).unwrap();
         let claimed = VerifiedSignatures {
             record: Some(record.record_id()),
-            verified: vec![(a.verifier().clone(), record.signatures()[0].clone())],
+            verified: vec![(a.verifier().clone(), record.signatures()[0].signature().try_into().unwrap())],
         };
         // No one outside of this file can make such a claim; that it is believed shows that it is used.
         assert!(may_follow_verified(Some(&state), &record, &claimed).is_ok());

@@ -28,7 +28,7 @@ impl HeadBody {
             .with_some("recovery", self.recovery.map(|id| id.to_string()))
     }
 
-    pub(in crate::record) fn read(fields: &mut Fields) -> Result<Self, StatementError> {
+    pub(in crate::record) fn read(fields: &mut Fields<'_>) -> Result<Self, StatementError> {
         Ok(Self {
             record: fields.required("predicate.record")?.record_id()?,
             recovery: fields.optional("predicate.recovery").map(|field| field.record_id()).transpose()?,

@@ -143,7 +143,7 @@ impl ReviewBody {
             .with("report", write_digest(self.report))
     }
 
-    pub(in crate::record) fn read(fields: &mut Fields) -> Result<Self, StatementError> {
+    pub(in crate::record) fn read(fields: &mut Fields<'_>) -> Result<Self, StatementError> {
         let body = Self {
             records: read_records(fields)?,
             kind: ReviewKind::read(&fields.required("predicate.kind")?)?,
@@ -166,7 +166,7 @@ impl Coverage {
         ObjectBuilder::new().with("files", self.files).with("read", self.read).build()
     }
 
-    fn read(field: Field) -> Result<Self, StatementError> {
+    fn read(field: Field<'_>) -> Result<Self, StatementError> {
         let mut fields = field.object()?;
         let files = fields.required("predicate.coverage.files")?.integer(0, MAX_INTEGER)?;
         let read = fields.required("predicate.coverage.read")?.integer(0, files)?;
@@ -184,7 +184,7 @@ impl Findings {
             .build()
     }
 
-    fn read(field: Field) -> Result<Self, StatementError> {
+    fn read(field: Field<'_>) -> Result<Self, StatementError> {
         let mut fields = field.object()?;
         let findings = Self {
             count: fields.required("predicate.findings.count")?.integer(1, MAX_INTEGER)?,
@@ -205,7 +205,7 @@ impl Independence {
             .build()
     }
 
-    fn read(field: Field) -> Result<Self, StatementError> {
+    fn read(field: Field<'_>) -> Result<Self, StatementError> {
         let mut fields = field.object()?;
         let independence = Self {
             paid_by: fields.required("predicate.independence.paidBy")?.text(MAX_NAME_BYTES)?,

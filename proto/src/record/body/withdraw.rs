@@ -84,7 +84,7 @@ impl WithdrawAction {
         }
     }
 
-    fn read(action: &Field, safe: Option<Field>) -> Result<Self, StatementError> {
+    fn read(action: &Field<'_>, safe: Option<Field<'_>>) -> Result<Self, StatementError> {
         match (action.str()?, safe) {
             ("rollback", Some(safe)) => Ok(Self::Rollback { safe: safe.record_id()? }),
             ("rollback", None) => Err(FieldError::Missing.at(SAFE)),
@@ -108,7 +108,7 @@ impl WithdrawBody {
             .with_some("advisory", self.advisory.as_ref().map(Advisory::to_value))
     }
 
-    pub(in crate::record) fn read(fields: &mut Fields) -> Result<Self, StatementError> {
+    pub(in crate::record) fn read(fields: &mut Fields<'_>) -> Result<Self, StatementError> {
         let records = read_records(fields)?;
         let reason = WithdrawReason::read(&fields.required("predicate.reason")?)?;
         let action = WithdrawAction::read(&fields.required("predicate.action")?, fields.optional(SAFE))?;
@@ -125,7 +125,7 @@ impl Advisory {
         ObjectBuilder::new().with("uri", self.uri.as_str()).with("sha256", self.sha256.to_hex()).build()
     }
 
-    fn read(field: Field) -> Result<Self, StatementError> {
+    fn read(field: Field<'_>) -> Result<Self, StatementError> {
         let mut fields = field.object()?;
         let uri = fields.required("predicate.advisory.uri")?.uri()?;
         let sha256 = fields.required("predicate.advisory.sha256")?.hash()?;

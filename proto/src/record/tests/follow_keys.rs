@@ -1,5 +1,7 @@
 //! What may follow: signatures, thresholds and changes of keys.
 
+use alloc::sync::Arc;
+
 use super::follow::Story;
 use super::*;
 
@@ -169,7 +171,7 @@ fn refuses_a_new_key_that_a_line_could_mean_instead_of_an_old_one() {
         keys_record: id("keys"),
         cooldown_s: 0,
         max_age_s: 1,
-        signers: Some(KeySet::new(vec![old], 1).unwrap()),
+        signers: Some(Arc::new(KeySet::new(vec![old], 1).unwrap())),
         recovery: None,
     };
     let next = Common { prev: Some(id("head")), keys: Some(id("keys")), ..common(4) };

@@ -147,6 +147,16 @@ fn any_value() -> impl Strategy<Value = Value> {
     })
 }
 
+/// What is accepted is its value's encoding; what is refused as another spelling is not.
+fn only_spelling(text: &[u8]) -> Result<(), TestCaseError> {
+    match parse(text) {
+        Ok(value) => prop_assert_eq!(value.encode().into_bytes(), text),
+        Err(JsonError::NotCanonical { at }) => prop_assert!(at < text.len()),
+        Err(_) => {}
+    }
+    Ok(())
+}
+
 proptest! {
     #[test]
     fn every_value_of_the_profile_survives(value in any_value()) {
@@ -162,8 +172,18 @@ proptest! {
 
     #[test]
     fn accepted_bytes_are_the_only_spelling(text in r#"[\[\]{}:,"\\a-c0-2tru.eE+ -]{0,16}"#) {
-        if let Ok(value) = parse(text.as_bytes()) {
-            prop_assert_eq!(value.encode(), text);
-        }
+        only_spelling(text.as_bytes())?;
+    }
+
+    #[test]
+    fn a_changed_byte_makes_another_spelling_or_another_value(
+        value in any_value(), at in any::<prop::sample::Index>(), byte in any::<u8>(),
+    ) {
+        let mut text = value.encode().into_bytes();
+        let at = at.index(text.len());
+        text[at] = byte;
+        only_spelling(&text)?;
+        text.remove(at);
+        only_spelling(&text)?;
     }
 }
