@@ -100,7 +100,7 @@ impl<'a> Draft<'a> {
         {
             return Decision::InBatch { position, leaf_hash: first.leaf_hash };
         }
-        let channel = match &candidate.record {
+        let channel = match candidate.record() {
             None => None,
             Some(record) => {
                 let name = &record.statement().predicate.common().channel;
@@ -153,17 +153,17 @@ fn assemble(
     first: LeafIndex,
     new: Vec<(&Candidate, Option<Arc<ChannelState>>)>,
 ) -> Result<PlannedBatch, RightEdgeError> {
-    let bytes = new.iter().map(|(candidate, _)| entries::encoded_len(candidate.entry.as_bytes().len())).sum();
+    let bytes = new.iter().map(|(candidate, _)| entries::encoded_len(candidate.entry().len())).sum();
     let mut encoder = Encoder::with_capacity(bytes);
     for (candidate, _) in &new {
-        encoder.push(&candidate.entry);
+        encoder.push(candidate.entry());
     }
     let encoded = encoder.finish();
     let keys = (0..).zip(&new).map(|(position, (candidate, _))| (candidate.key, index_of(first, position)));
     let keys = keys.collect();
     let entries = new.into_iter().map(|(candidate, channel)| NewEntry {
         leaf_hash: candidate.leaf_hash,
-        encoded_bytes: entries::encoded_len(candidate.entry.as_bytes().len()),
+        encoded_bytes: entries::encoded_len(candidate.entry().len()),
         channel,
     });
     let step = Step::grow(edge, &encoded, entries)?;

@@ -20,16 +20,17 @@ pub(super) fn preverify(
     let alone = candidates.len() == 1;
     let mut moved: HashMap<ChannelName, Arc<ChannelState>> = HashMap::new();
     for candidate in candidates {
-        let Some(record) = &candidate.record else { continue };
+        let Some(record) = candidate.record() else { continue };
         let name = &record.statement().predicate.common().channel;
         let state = moved.get(name).cloned().or_else(|| head(name));
         if state.as_deref().is_some_and(|state| is_past(state, record)) {
             continue;
         }
-        candidate.verified = VerifiedSignatures::verify(state.as_deref(), record);
-        if !alone && let Ok(after) = may_follow_verified(state.as_deref(), record, &candidate.verified) {
+        let verified = VerifiedSignatures::verify(state.as_deref(), record);
+        if !alone && let Ok(after) = may_follow_verified(state.as_deref(), record, &verified) {
             moved.insert(name.clone(), Arc::new(after));
         }
+        candidate.verified = verified;
     }
 }
 
@@ -56,7 +57,7 @@ mod tests {
     fn verified(candidates: &[Candidate]) -> Vec<bool> {
         let publisher = publisher();
         let has = |candidate: &Candidate| {
-            let record = candidate.record.as_ref().unwrap();
+            let record = candidate.record().unwrap();
             candidate.verified.has(record, publisher.verifier(), &record.signatures()[0])
         };
         candidates.iter().map(has).collect()

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use indelible_client::planted::{self, Bug};
 use indelible_proto::entry_bundle::Entry;
-use indelible_proto::hash::Hash;
+use indelible_proto::hash::{Hash, leaf_hash};
 use indelible_proto::record::{AdmissionError, ChannelState, SignedRecord, VerifiedSignatures};
 use indelible_proto::size::LeafIndex;
 use tokio::sync::oneshot;
@@ -96,28 +96,41 @@ pub(super) struct Candidate {
     /// What makes it the same as another one: record id or leaf hash.
     pub(super) key: Hash,
     pub(super) leaf_hash: Hash,
-    pub(super) entry: Entry,
-    /// In a log of records.
-    pub(super) record: Option<Box<SignedRecord>>,
+    pub(super) submission: Submission,
     /// What was verified of the record's signatures, so that the sequencer need not.
     pub(super) verified: VerifiedSignatures,
 }
 
 impl Candidate {
     pub(super) fn new(submission: Submission, kind: LogKind) -> Result<Self, SubmitError> {
-        match (submission, kind) {
+        let (key, leaf_hash) = match (&submission, kind) {
             (Submission::Raw(entry), LogKind::Raw) => {
                 let leaf_hash = entry.leaf_hash();
-                let verified = VerifiedSignatures::none();
-                Ok(Self { key: leaf_hash, leaf_hash, entry, record: None, verified })
+                (leaf_hash, leaf_hash)
             }
             (Submission::Record(record), LogKind::Records) => {
-                let entry = record.to_entry();
-                let (key, leaf_hash) = (*record.record_id().hash(), entry.leaf_hash());
-                let verified = VerifiedSignatures::none();
-                Ok(Self { key, leaf_hash, entry, record: Some(record), verified })
+                (*record.record_id().hash(), leaf_hash(record.leaf()))
             }
-            (Submission::Raw(_) | Submission::Record(_), kind) => Err(SubmitError::OtherKind { kind }),
+            (Submission::Raw(_) | Submission::Record(_), kind) => {
+                return Err(SubmitError::OtherKind { kind });
+            }
+        };
+        Ok(Self { key, leaf_hash, submission, verified: VerifiedSignatures::none() })
+    }
+
+    /// The entry that it would be.
+    pub(super) fn entry(&self) -> &[u8] {
+        match &self.submission {
+            Submission::Record(record) => record.leaf(),
+            Submission::Raw(entry) => entry.as_bytes(),
+        }
+    }
+
+    /// The record that it is, in a log of records.
+    pub(super) fn record(&self) -> Option<&SignedRecord> {
+        match &self.submission {
+            Submission::Record(record) => Some(record),
+            Submission::Raw(_) => None,
         }
     }
 }
@@ -148,7 +161,7 @@ impl Request {
     }
 
     fn bytes(&self) -> usize {
-        self.candidates().iter().map(|candidate| candidate.entry.as_bytes().len()).sum()
+        self.candidates().iter().map(|candidate| candidate.entry().len()).sum()
     }
 }
 

@@ -63,7 +63,6 @@ impl SelfCheck {
 
 #[cfg(test)]
 mod tests {
-    use indelible_proto::entry_bundle::Entry;
     use indelible_proto::hash::Hash;
 
     use super::*;
@@ -77,7 +76,7 @@ mod tests {
     fn encoded(entries: &[u8]) -> Vec<u8> {
         let mut encoder = Encoder::with_capacity(0);
         for byte in entries {
-            encoder.push(&Entry::new(vec![*byte]).unwrap());
+            encoder.push(&[*byte]);
         }
         encoder.finish().to_vec()
     }

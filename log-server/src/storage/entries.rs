@@ -1,7 +1,6 @@
 //! Entries in the encoding of a bundle, shared and not copied.
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use indelible_proto::entry_bundle::Entry;
 use indelible_proto::wire::{DecodeError, Reader};
 
 /// How many pieces of a partial bundle are put together to one.
@@ -91,10 +90,10 @@ impl Encoder {
         Self(BytesMut::with_capacity(bytes))
     }
 
-    pub(crate) fn push(&mut self, entry: &Entry) {
-        let bytes = entry.as_bytes();
-        self.0.put_u16(u16::try_from(bytes.len()).expect("invariant: an entry is at most 65,535 bytes"));
-        self.0.put_slice(bytes);
+    /// Adds the bytes of an entry or of a record.
+    pub(crate) fn push(&mut self, entry: &[u8]) {
+        self.0.put_u16(u16::try_from(entry.len()).expect("invariant: an entry is at most 65,535 bytes"));
+        self.0.put_slice(entry);
     }
 
     pub(crate) fn finish(self) -> Bytes {
@@ -136,7 +135,7 @@ mod tests {
     fn encoded(entries: &[&[u8]]) -> Bytes {
         let mut encoder = Encoder::with_capacity(0);
         for entry in entries {
-            encoder.push(&Entry::new(entry.to_vec()).unwrap());
+            encoder.push(entry);
         }
         encoder.finish()
     }
