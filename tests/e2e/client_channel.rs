@@ -12,17 +12,17 @@ use indelible_tests::{Finished, World, http};
 use crate::exit::{HOLD, REFUSED, UNDECIDED, USAGE, VERIFIED};
 use crate::published::code;
 
-const CHANNEL: &str = "vendor.example/agent";
+pub(crate) const CHANNEL: &str = "vendor.example/agent";
 const REVIEWS: &str = "reviewer.example/rebuilds";
 
 /// A vendor with keys by name, a log, and a client whose file names the vendor's channel by its first record.
-struct Shop {
-    world: World,
+pub(crate) struct Shop {
+    pub(crate) world: World,
 }
 
 impl Shop {
     /// The channel's changes of keys wait for so many seconds.
-    fn new(cooldown: &str) -> Self {
+    pub(crate) fn new(cooldown: &str) -> Self {
         let shop = Self { world: World::start(Kind::Records, 1, 1) };
         for key in ["publish", "recovery", "next", "thief"] {
             let name = format!("vendor.example/{key}");
@@ -36,7 +36,7 @@ impl Shop {
     }
 
     /// Writes the client's file, with these lines before the channels.
-    fn configure(&self, lines: &str) {
+    pub(crate) fn configure(&self, lines: &str) {
         let (policy, genesis) = (self.world.policy(), self.id("channel"));
         let text = format!(
             "policy = {:?}\nstate = \"memory\"\n{lines}\n[channels]\n{CHANNEL:?} = \"{genesis}\"\n",
@@ -45,21 +45,21 @@ impl Shop {
         fs::write(self.file("client.toml"), text).unwrap();
     }
 
-    fn file(&self, name: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.world.file(name)
     }
 
-    fn run(&self, args: &[&str]) -> Finished {
+    pub(crate) fn run(&self, args: &[&str]) -> Finished {
         Finished::run(self.world.client().arg("--json").args(args))
     }
 
     /// A command of the vendor's, with the log's policy.
-    fn at_log(&self, args: &[&str]) -> Finished {
+    pub(crate) fn at_log(&self, args: &[&str]) -> Finished {
         let mut command = self.world.client();
         Finished::run(command.arg("--json").args(args).arg("--policy").arg(self.world.policy()))
     }
 
-    fn release(&self, name: &str, key: &str) {
+    pub(crate) fn release(&self, name: &str, key: &str) {
         fs::write(self.file(name), name).unwrap();
         let key = format!("{key}.key");
         let publish =
@@ -67,39 +67,39 @@ impl Shop {
         self.at_log(&publish).expect(VERIFIED);
     }
 
-    fn withdraw(&self, name: &str, safe: &str) {
+    pub(crate) fn withdraw(&self, name: &str, safe: &str) {
         let (record, safe) = (format!("{name}.tlog-proof"), format!("{safe}.tlog-proof"));
         let what = ["publish", "withdraw", "--record", &record, "--safe", &safe, "--reason", "malicious"];
         let whose = ["--channel-name", CHANNEL, "--key", "publish.key"];
         self.at_log(&[&what, whose.as_slice()].concat()).expect(VERIFIED);
     }
 
-    fn rotate(&self, args: &[&str]) {
+    pub(crate) fn rotate(&self, args: &[&str]) {
         self.at_log(&[&["channel", "rotate", CHANNEL], args].concat()).expect(VERIFIED);
     }
 
     /// The client hears what is new, from the log itself.
-    fn update(&self) -> Finished {
+    pub(crate) fn update(&self) -> Finished {
         self.run(&["update-state", "--config", "client.toml"])
     }
 
-    fn verify(&self, artifact: &str) -> Finished {
+    pub(crate) fn verify(&self, artifact: &str) -> Finished {
         self.run(&["verify", artifact, "--config", "client.toml"])
     }
 
     #[track_caller]
-    fn check(&self, artifact: &str, exit: i32, reason: &str) {
+    pub(crate) fn check(&self, artifact: &str, exit: i32, reason: &str) {
         let verdict = self.verify(artifact).expect(exit);
         assert_eq!(code(&verdict), reason, "{verdict}");
     }
 
-    fn id(&self, proof: &str) -> RecordId {
+    pub(crate) fn id(&self, proof: &str) -> RecordId {
         let proof = LogProof::parse(&fs::read(self.file(proof)).unwrap()).unwrap();
         SignedRecord::parse(proof.extra().unwrap()).unwrap().record_id()
     }
 
     /// The channel file from these places on, as the log serves it.
-    fn channel_file(&self, publish: u64) -> Vec<u8> {
+    pub(crate) fn channel_file(&self, publish: u64) -> Vec<u8> {
         let path = format!("/channel-file/{publish}/0/{CHANNEL}");
         http::get(self.world.log().address(), &path).expect(200).body
     }

@@ -8,12 +8,12 @@ const ROWS: [&str; 18] = [
     "A1", "A12",
 ];
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-/// What is wrong with one entry of the last column.
-fn check(named: &str) -> Result<(), String> {
+/// What is wrong with a test or a row of the rigs that a page names.
+pub(crate) fn check(named: &str) -> Result<(), String> {
     if let Some(row) = named.strip_prefix("rig ") {
         let files = fs::read_dir(root().join("tests/rigs")).unwrap().map(|file| file.unwrap().path());
         let named = format!("\"{row}\"\n");

@@ -3,6 +3,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod attack_bench;
+mod attack_memory;
+mod attack_notes;
+mod attack_proofs;
+mod attack_tiles;
+mod attacks_page;
 mod bundle;
 mod client_channel;
 mod client_rules;

@@ -5,6 +5,7 @@
 //! waits for time to pass: a process is ready when it has printed the address it listens on, and what nobody
 //! announces is looked for until it is there.
 
+pub mod between;
 pub mod binaries;
 pub mod filling;
 pub mod forgery;
@@ -19,6 +20,7 @@ pub mod site;
 mod waiting;
 pub mod world;
 
+pub use between::{Between, Deed};
 pub use binaries::{Binaries, binaries};
 pub use process::{Finished, Running};
 pub use publisher::Publisher;
