@@ -142,7 +142,7 @@ pub fn hash_regular_file(path: &Path) -> Result<FileDigest, FilesError> {
 
 /// Where the proof of the artifact at `path` is expected: `<path>.tlog-proof`, beside it.
 pub fn proof_path(path: &Path) -> Result<PathBuf, FilesError> {
-    beside(path, "tlog-proof")
+    beside(path, PROOF_EXTENSION)
 }
 
 /// The artifact's own name, without the directories it is in.
@@ -231,6 +231,8 @@ pub(crate) fn name_of_kind(kind: std::fs::FileType) -> &'static str {
     }
 }
 
+/// What follows an artifact's name, after a dot, in that of its proof.
+pub(crate) const PROOF_EXTENSION: &str = "tlog-proof";
 /// Large enough that a system call costs nothing beside hashing what it read.
 const READ_BYTES: usize = 256 * 1024;
 

@@ -1,6 +1,7 @@
 //! Publishing to, verifying against and watching an Indelible transparency log.
 
 pub mod bundle;
+pub mod carry;
 pub mod channel;
 pub mod cli;
 pub mod client_config;

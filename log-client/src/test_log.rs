@@ -132,7 +132,7 @@ impl TestLog {
         write("checkpoint", &self.note(self.entries.len(), self.witnesses.len()).encode());
     }
 
-    fn node(&self, node: NodeId) -> Hash {
+    pub(crate) fn node(&self, node: NodeId) -> Hash {
         self.subtree(node.level(), node.index())
     }
 

@@ -10,8 +10,8 @@ use indelible_proto::note::{KeyId, NoteSignature};
 use indelible_tests::Finished;
 
 use crate::attack_bench::{Bench, now};
-use crate::client_channel::Shop;
 use crate::exit::{HOLD, REFUSED, UNDECIDED, USAGE, VERIFIED};
+use crate::shop::Shop;
 
 /// The client's limit, in seconds.
 const AGE: u64 = 100_000;
@@ -159,7 +159,7 @@ fn damage_of_any_file_of_a_publisher_is_local_damage() {
     damage_every_file(&state, &mut || {
         let name = format!("agent-{number}");
         fs::write(shop.file(&name), &name).unwrap();
-        let whose = ["--channel-name", crate::client_channel::CHANNEL, "--key", "publish.key"];
+        let whose = ["--channel-name", crate::shop::CHANNEL, "--key", "publish.key"];
         let told = shop.at_log(&[&["publish", "release", &name, "--version", &name], &whose[..]].concat());
         // What was begun is finished first; then something new, so that there is something to remember.
         number += i32::from(told.code() == VERIFIED);

@@ -6,11 +6,22 @@ use std::process::Command;
 use indelible_tests::{Finished, World};
 
 /// Every program and subcommand, with words its help must have.
-const HELP: [(&str, &[&str], &[&str]); 27] = [
+const HELP: [(&str, &[&str], &[&str]); 31] = [
     (
         "client",
         &[],
-        &["verify", "publish", "channel", "keygen", "inspect", "lookup", "watch", "evidence", "Exit codes"],
+        &[
+            "verify",
+            "carry",
+            "publish",
+            "channel",
+            "keygen",
+            "inspect",
+            "lookup",
+            "watch",
+            "evidence",
+            "Exit codes",
+        ],
     ),
     ("client", &["verify"], &["--policy", "--channel", "--key", "--explain", "Exit codes"]),
     ("client", &["publish"], &["release", "rules"]),
@@ -25,6 +36,10 @@ const HELP: [(&str, &[&str], &[&str]); 27] = [
     ("client", &["policy"], &["lint", "explain"]),
     ("client", &["policy", "lint"], &["--f", "--monitor-quorum", "--operator", "# lint:", "Exit codes"]),
     ("client", &["policy", "explain"], &["FILE", "hash"]),
+    ("client", &["carry"], &["export", "import", "receipt"]),
+    ("client", &["carry", "export"], &["--since", "--config", "--from", "--out", "Exit codes"]),
+    ("client", &["carry", "import"], &["--receipt", "--config", "--out", "Exit codes"]),
+    ("client", &["carry", "receipt"], &["--out", "--since", "Exit codes"]),
     ("client", &["keygen"], &["--out"]),
     ("client", &["inspect"], &["FILE"]),
     ("client", &["lookup"], &["FILE|HASH|CHANNEL", "--log", "--policy", "Exit codes", "proves nothing"]),

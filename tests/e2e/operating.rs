@@ -25,9 +25,13 @@ fn the_operators_page_runs_as_written() {
     shell.args(["-xc", &script]).current_dir(dir.path()).env("PATH", path).process_group(0);
     shell.env("RUST_LOG", "warn");
     let finished = Finished::run(&mut shell).expect(0);
-    for said in
-        ["damage found, exit code 1", "refused to sign, exit code 3", "tile/entries/000", "the page ends"]
-    {
+    for said in [
+        "damage found, exit code 1",
+        "refused to sign, exit code 3",
+        "tile/entries/000",
+        "too old, exit code 20",
+        "the page ends",
+    ] {
         assert!(finished.stdout.contains(said), "nothing says {said:?}: {finished}");
     }
     assert_eq!(finished.stdout.matches("clean: ").count(), 5, "{finished}");

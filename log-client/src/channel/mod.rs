@@ -16,7 +16,9 @@ use std::collections::HashMap;
 
 use indelible_proto::channel_file::{ChannelFile, ChannelFileRefusal, Start};
 use indelible_proto::policy::{Policy, VerifiedCheckpoint};
-use indelible_proto::record::{Chain, ChannelName, ChannelState, Predicate, RecordId, SignedRecord};
+use indelible_proto::record::{
+    Chain, ChannelName, ChannelState, Predicate, RecordId, SignedRecord, may_follow,
+};
 use indelible_proto::time::UnixSeconds;
 
 pub use changes::{KeyStanding, WitnessTimes};
@@ -126,6 +128,30 @@ impl KnownChannel {
             changes.push(known);
         }
         Self { state, witnessed, records, places, withdrawn, changes }
+    }
+
+    /// What was known when these were the newest records of the two chains; `None` if the channel never was there.
+    /// For whoever knows more than another reader and has to see with that one's eyes.
+    pub fn up_to(&self, publish: RecordId, recovery: Option<RecordId>) -> Option<Self> {
+        let seq = |id, chain| {
+            let common = self.record(id)?.statement().predicate.common();
+            (common.chain == chain).then_some(common.seq)
+        };
+        let publish_seq = seq(publish, Chain::Publish)?;
+        let recovery_seq = recovery.map(|id| seq(id, Chain::Recovery).ok_or(())).transpose().ok()?;
+        let was_known = |known: &&Known| {
+            let common = known.record.statement().predicate.common();
+            match common.chain {
+                Chain::Publish => common.seq <= publish_seq,
+                Chain::Recovery => recovery_seq.is_some_and(|newest| common.seq <= newest),
+            }
+        };
+        let records: Vec<Known> = self.records.iter().filter(was_known).cloned().collect();
+        let mut state = None;
+        for Known { record, .. } in &records {
+            state = Some(may_follow(state.as_ref(), record).ok()?);
+        }
+        Some(Self::of(state?, self.witnessed, records))
     }
 
     /// The channel's name.

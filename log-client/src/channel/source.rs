@@ -49,7 +49,7 @@ impl FetchChannelError {
 }
 
 /// What is known of the channel `name` after reading everything that `source` has of it; `page` hears of each
-/// file and says whether to go on. Ends, because each file but the last brings records, and so many are kept at most.
+/// file, and of what is known with it, and says whether to go on. Ends, because each file but the last brings records, and so many are kept at most.
 ///
 /// # Errors
 /// [`FetchChannelError`]; files before the one that failed were given to `page`.
@@ -60,7 +60,7 @@ pub async fn fetch_channel(
     mut known: Option<KnownChannel>,
     policy: &Policy,
     time: TrustedTime,
-    page: &mut impl FnMut(&KnownChannel, &VerifiedCheckpoint) -> bool,
+    page: &mut impl FnMut(&ChannelFile, &KnownChannel, &VerifiedCheckpoint) -> bool,
 ) -> Result<(), FetchChannelError> {
     loop {
         let bytes = read(source, name, known.as_ref()).await?;
@@ -72,7 +72,7 @@ pub async fn fetch_channel(
         let learned = KnownChannel::learn(known.as_ref(), genesis, &file, policy, time);
         let (after, checkpoint) =
             learned.map_err(|error| FetchChannelError::Learn { from: source.to_string(), error })?;
-        let goes_on = page(&after, &checkpoint);
+        let goes_on = page(&file, &after, &checkpoint);
         let before = known.map_or(0, |known| known.records.len());
         if !goes_on || after.records.len() == before {
             return Ok(());

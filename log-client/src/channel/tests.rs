@@ -86,6 +86,33 @@ fn refuses_what_goes_back_leaves_out_or_is_another_history() {
 }
 
 #[test]
+fn what_was_known_before_is_found_again_by_its_newest_records() {
+    let mut channel = channel();
+    let early = learn(None, &channel, NOW);
+    channel.release(b"1", 1);
+    let recovered = channel.recover(&[2]);
+    let middle = learn(None, &channel, NOW);
+    channel.release(b"2", 2);
+    channel.recover(&[3]);
+    let whole = learn(None, &channel, NOW);
+    let newest = |known: &KnownChannel, chain| known.state().chain_head(chain).map(|head| head.record);
+    for known in [&early, &middle, &whole] {
+        let (publish, recovery) = (newest(known, Chain::Publish), newest(known, Chain::Recovery));
+        assert_eq!(whole.up_to(publish.unwrap(), recovery).as_ref(), Some(known));
+    }
+    // Records of another channel, or of the other chain, and a state that never was.
+    let publish = newest(&middle, Chain::Publish).unwrap();
+    assert_eq!(early.up_to(publish, None), None);
+    assert_eq!(whole.up_to(recovered, None), None);
+    assert_eq!(whole.up_to(publish, Some(publish)), None);
+    assert_eq!(
+        whole.up_to(newest(&whole, Chain::Publish).unwrap(), None),
+        None,
+        "signed by keys of the recovery"
+    );
+}
+
+#[test]
 fn a_damaged_file_is_no_known_channel() {
     let mut channel = channel();
     channel.release(b"1", 1);

@@ -24,6 +24,7 @@ use crate::verify::{TrustError, TrustedChannel, claimed_record};
 #[derive(Debug)]
 pub(super) struct OpenState {
     dir: PathBuf,
+    evidence: PathBuf,
     /// Remembered checkpoints and records.
     pub(super) state: StateDir,
 }
@@ -35,13 +36,20 @@ impl OpenState {
         let start = Instant::now();
         loop {
             match StateDir::open(dir) {
-                Ok(state) => return Ok(Self { dir: dir.to_owned(), state }),
+                Ok(state) => {
+                    return Ok(Self { dir: dir.to_owned(), evidence: dir.join("evidence"), state });
+                }
                 Err(StateError::File(DurableError::Locked { .. })) if start.elapsed() < LOCK_PATIENCE => {
                     std::thread::sleep(LOCK_PAUSE);
                 }
                 Err(error) => return Err(state_failure(&error)),
             }
         }
+    }
+
+    /// The same with evidence kept in another place: for a directory that is soon deleted.
+    pub(super) fn with_evidence_in(self, evidence: PathBuf) -> Self {
+        Self { evidence, ..self }
     }
 
     /// The channels pinned in it.
@@ -51,7 +59,7 @@ impl OpenState {
 
     /// Where evidence is kept.
     pub(super) fn evidence_dir(&self) -> PathBuf {
-        self.dir.join("evidence")
+        self.evidence.clone()
     }
 }
 
@@ -284,4 +292,4 @@ fn trust_failure(argument: &str, error: TrustError) -> Failure {
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 /// Smaller artifacts are hashed before a bar could be read.
-const SHOW_PROGRESS_FROM_BYTES: u64 = 64 * 1024 * 1024;
+pub(super) const SHOW_PROGRESS_FROM_BYTES: u64 = 64 * 1024 * 1024;

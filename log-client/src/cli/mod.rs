@@ -2,6 +2,7 @@
 //! library; here is only what people and scripts see of it.
 
 mod bundle;
+mod carry;
 mod channel;
 mod console;
 mod dsse;
@@ -52,6 +53,9 @@ enum Command {
     Verify(verify::VerifyArgs),
     Guard(guard::GuardArgs),
     UpdateState(update_state::UpdateStateArgs),
+    /// Carry artifacts, proofs and channels over an air gap in one file
+    #[command(subcommand)]
+    Carry(carry::CarryCommand),
     /// Publish a release, rules, a withdrawal, a review or a heartbeat
     #[command(subcommand)]
     Publish(publish::PublishCommand),
@@ -112,6 +116,7 @@ fn execute(command: Command, console: Console, clock: Clock) -> Result<End, Fail
         Command::Guard(args) => return guard::run(&args, console, clock),
         Command::Verify(args) => verify::run(&args, console, clock),
         Command::UpdateState(args) => update_state::run(&args, console, clock),
+        Command::Carry(command) => carry::run(&command, console, clock),
         Command::Publish(command) => publish::run(command, console),
         Command::Channel(command) => channel::run(command, console),
         Command::Bundle(command) => bundle::run(command, console),
@@ -155,6 +160,10 @@ As a user, offline:
 
 As a user, to hear of withdrawals and changes of keys:
   indelible update-state --config client.toml
+
+As a user behind an air gap, from one side to the other:
+  indelible carry export agent-1.2.tar.gz --config client.toml --out agent.carry
+  indelible carry import agent.carry --config client.toml --out agent/
 
 As anybody:
   indelible lookup agent-1.2.tar.gz --policy policy.txt

@@ -22,7 +22,7 @@ fn each_command_of_the_examples_parses() {
     joined.push('\n');
     let commands: Vec<&str> =
         joined.split('\n').map(str::trim).filter(|line| line.starts_with("indelible ")).collect();
-    assert_eq!(commands.len(), 8);
+    assert_eq!(commands.len(), 10);
     for command in commands {
         let words = command.replace("'Vendor Example AG'", "Vendor");
         assert!(Cli::try_parse_from(words.split_ascii_whitespace()).is_ok(), "{command}");

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use indelible_proto::channel_file::ChannelFile;
 use indelible_proto::policy::{Policy, VerifiedCheckpoint};
 use indelible_proto::record::{Chain, ChannelName, RecordId};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -52,17 +53,41 @@ pub(super) struct UpdateStateArgs {
 }
 
 /// One channel to follow, and where it was opened.
-struct Followed {
-    name: ChannelName,
-    genesis: RecordId,
+#[derive(Clone, Debug)]
+pub(super) struct Followed {
+    pub(super) name: ChannelName,
+    pub(super) genesis: RecordId,
 }
 
-struct Update {
-    policy: Policy,
-    dir: PathBuf,
-    clock: Clock,
-    files: Vec<GivenFile>,
-    sources: Vec<Source>,
+impl Followed {
+    /// Every channel and reviewer that the client's file names.
+    pub(super) fn all(config: &ClientConfig) -> Result<Vec<Self>, Failure> {
+        let configured = Self::configured(config);
+        if configured.is_empty() {
+            let next = "name channels, or add them to the client's file with the records that opened them";
+            return Err(Failure::usage("no-channels", "there is no channel to follow", next));
+        }
+        Ok(configured)
+    }
+
+    fn configured(config: &ClientConfig) -> Vec<Self> {
+        let reviewers = config.rules.reviewers.iter().flat_map(ReviewRule::channels);
+        let mut configured: Vec<Self> = Vec::new();
+        for (name, genesis) in config.channels.iter().chain(reviewers) {
+            if !configured.iter().any(|known| known.name == *name) {
+                configured.push(Self { name: name.clone(), genesis: *genesis });
+            }
+        }
+        configured
+    }
+}
+
+pub(super) struct Update {
+    pub(super) policy: Policy,
+    pub(super) dir: PathBuf,
+    pub(super) clock: Clock,
+    pub(super) files: Vec<GivenFile>,
+    pub(super) sources: Vec<Source>,
 }
 
 pub(super) fn run(args: &UpdateStateArgs, console: Console, clock: Clock) -> Result<Exit, Failure> {
@@ -101,47 +126,60 @@ pub(super) fn run(args: &UpdateStateArgs, console: Console, clock: Clock) -> Res
 
 /// Channel files, and places that have some.
 fn places(from: &[String], policy: &Policy) -> Result<(Vec<GivenFile>, Vec<Source>), Failure> {
-    let http = HttpClient::new(Timeouts::default());
-    let http = http.map_err(|error| Failure::undecided(error.code(), chain(&error), ""))?;
+    let http = http_client()?;
     let (mut files, mut sources) = (Vec::new(), Vec::new());
     for text in from {
         if Path::new(text).is_file() {
             files.push(GivenFile::read(Path::new(text))?);
             continue;
         }
-        let source = Source::parse(text, &http);
         let next = "name a log's URL, a directory, or a .tlog-channel file";
-        sources.push(source.map_err(|error| Failure::usage(error.code(), chain(&error), next))?);
+        sources.push(named_source(text, &http, next)?);
     }
     if from.is_empty() {
-        let url = policy.logs().iter().find_map(|log| log.url.as_deref());
-        let url = url.ok_or_else(|| {
-            let next = "pass --from, or use a policy whose log line has a URL";
-            Failure::usage("no-log-url", "nothing says where the log is", next)
-        })?;
-        sources.push(Source::http(url, &http));
+        sources.push(log_of(policy, &http)?);
     }
     Ok((files, sources))
 }
 
+/// The place that is named, or else the policy's log.
+pub(super) fn source(from: Option<&str>, policy: &Policy) -> Result<Source, Failure> {
+    let http = http_client()?;
+    match from {
+        Some(text) => named_source(text, &http, "name a log's URL, or a directory with what a log serves"),
+        None => log_of(policy, &http),
+    }
+}
+
+fn http_client() -> Result<HttpClient, Failure> {
+    let http = HttpClient::new(Timeouts::default());
+    http.map_err(|error| Failure::undecided(error.code(), chain(&error), ""))
+}
+
+fn named_source(text: &str, http: &HttpClient, next: &str) -> Result<Source, Failure> {
+    Source::parse(text, http).map_err(|error| Failure::usage(error.code(), chain(&error), next))
+}
+
+fn log_of(policy: &Policy, http: &HttpClient) -> Result<Source, Failure> {
+    let url = policy.logs().iter().find_map(|log| log.url.as_deref());
+    let url = url.ok_or_else(|| {
+        let next = "pass --from, or use a policy whose log line has a URL";
+        Failure::usage("no-log-url", "nothing says where the log is", next)
+    })?;
+    Ok(Source::http(url, http))
+}
+
 impl Update {
     /// The channels asked for, or all of the client's file.
-    fn followed(&self, asked: &[ChannelName], config: &ClientConfig) -> Result<Vec<Followed>, Failure> {
-        let reviewers = config.rules.reviewers.iter().flat_map(ReviewRule::channels);
-        let mut configured: Vec<Followed> = Vec::new();
-        for (name, genesis) in config.channels.iter().chain(reviewers) {
-            if !configured.iter().any(|known| known.name == *name) {
-                configured.push(Followed { name: name.clone(), genesis: *genesis });
-            }
-        }
+    pub(super) fn followed(
+        &self,
+        asked: &[ChannelName],
+        config: &ClientConfig,
+    ) -> Result<Vec<Followed>, Failure> {
         if asked.is_empty() {
-            if configured.is_empty() {
-                let next =
-                    "name channels, or add them to the client's file with the records that opened them";
-                return Err(Failure::usage("no-channels", "there is no channel to follow", next));
-            }
-            return Ok(configured);
+            return Followed::all(config);
         }
+        let configured = Followed::configured(config);
         let state = OpenState::open(&self.dir)?;
         let mut followed = Vec::new();
         for name in asked {
@@ -163,7 +201,7 @@ impl Update {
     }
 
     /// Reads what there is of one channel, and remembers it file by file.
-    fn follow(&self, channel: &Followed, bar: &ProgressBar) -> Result<Output, Failure> {
+    pub(super) fn follow(&self, channel: &Followed, bar: &ProgressBar) -> Result<Output, Failure> {
         let state = OpenState::open(&self.dir)?;
         let held = state.state.known_channel(&channel.name).map_err(|error| state_failure(&error))?;
         let floor = state.state.time_floor().map_err(|error| state_failure(&error))?;
@@ -207,7 +245,7 @@ impl Update {
     ) -> Result<Option<KnownChannel>, Failure> {
         let mut newest = known.clone();
         let mut stopped = None;
-        let mut page = |after: &KnownChannel, checkpoint: &VerifiedCheckpoint| {
+        let mut page = |_: &ChannelFile, after: &KnownChannel, checkpoint: &VerifiedCheckpoint| {
             bar.set_message(format!("{} up to record {}", channel.name, after.state().seq()));
             newest = Some(after.clone());
             let kept = self.remember(after, checkpoint, time);
@@ -221,15 +259,7 @@ impl Update {
         match (stopped, read) {
             (Some(failure), _) => Err(failure),
             (None, Ok(())) => Ok(newest),
-            (None, Err(FetchChannelError::Learn { from, error })) => Err(learn_failure(&from, &error)),
-            (None, Err(error @ FetchChannelError::NoFile { .. })) => {
-                let next = "check the log's URL; if it is right, get the channel file from another place";
-                Err(Failure::refused(error.code(), chain(&error), next))
-            }
-            (None, Err(error)) => {
-                let next = "check the URL or directory, and run it again; what is remembered stays as it is";
-                Err(Failure::undecided(error.code(), chain(&error), next))
-            }
+            (None, Err(error)) => Err(fetch_failure(&error)),
         }
     }
 
@@ -246,6 +276,21 @@ impl Update {
         match WitnessTimes::of(checkpoint, &self.policy, time).quorum {
             Some(vouched) => state.state.raise_time_floor(vouched).map_err(|error| state_failure(&error)),
             None => Ok(()),
+        }
+    }
+}
+
+/// How a channel that is not read to its end ends a run.
+pub(super) fn fetch_failure(error: &FetchChannelError) -> Failure {
+    match error {
+        FetchChannelError::Learn { from, error } => learn_failure(from, error),
+        FetchChannelError::NoFile { .. } => {
+            let next = "check the log's URL; if it is right, get the channel file from another place";
+            Failure::refused(error.code(), chain(error), next)
+        }
+        _ => {
+            let next = "check the URL or directory, and run it again; what is remembered stays as it is";
+            Failure::undecided(error.code(), chain(error), next)
         }
     }
 }
@@ -284,7 +329,7 @@ fn report(known: &KnownChannel, before: usize) -> Output {
 }
 
 /// One step for each channel: on a terminal, for people.
-fn bar(console: Console, channels: usize) -> ProgressBar {
+pub(super) fn bar(console: Console, channels: usize) -> ProgressBar {
     if console.is_json() {
         return ProgressBar::hidden();
     }

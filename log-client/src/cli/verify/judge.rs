@@ -11,15 +11,15 @@ use indelible_proto::time::UnixSeconds;
 use super::super::console::{Console, Output, chain};
 use super::super::exit::{Exit, Failure};
 use super::super::inputs::{
-    OpenState, files_failure, hashing_bar, key_failure, pinned_channel, read_policy, save_evidence,
-    state_dir, state_failure, trusted_channel,
+    OpenState, key_failure, pinned_channel, read_policy, save_evidence, state_dir, state_failure,
+    trusted_channel,
 };
+use super::beside::{hash, read_proof};
 use super::knowledge::{GivenFile, Learning, remember_learned};
 use super::report::{explain, report};
 use crate::channel::KnownChannel;
 use crate::client_config::{ClientConfig, ClientConfigError, Grace};
-use crate::durable::{self, DurableError};
-use crate::files::{ArtifactDigest, FilesError, hash_artifact, proof_path};
+use crate::files::ArtifactDigest;
 use crate::keys::parse_record_vkey;
 use crate::state::{LastRecord, StateError};
 use crate::verify::rules::ReviewRule;
@@ -57,6 +57,22 @@ pub(in crate::cli) struct TrustArgs {
     /// Show every check with what it looked at, also those that passed, and what was ignored
     #[arg(long)]
     explain: bool,
+}
+
+impl TrustArgs {
+    /// Trust in what a client's file says, and nothing else.
+    pub(in crate::cli) fn of_file(config: &Path, state: &Path, explain: bool) -> Self {
+        Self {
+            config: Some(config.to_owned()),
+            policy: None,
+            channel: None,
+            channel_files: Vec::new(),
+            keys: Vec::new(),
+            state: Some(state.to_owned()),
+            no_state: false,
+            explain,
+        }
+    }
 }
 
 /// Everything about the client that does not change from one artifact to the next.
@@ -135,30 +151,55 @@ impl Judge {
         let proof = read_proof(artifact, proof)?;
         let state = self.state.as_deref().map(OpenState::open).transpose()?;
         let state = state.as_ref();
-        let floor = state.map(|state| state.state.time_floor()).transpose().map_err(|e| state_failure(&e))?;
-        let time = TrustedTime::new(self.clock, floor.flatten());
-        let judged = self.under(&self.policy, &self.rules, &digest, &proof, state, time)?;
-        let (reached, policy, used) = match self.relaxed(&judged, &digest, &proof, state, time)? {
-            Some((reached, policy, grace)) => (reached, policy, Some(grace)),
-            None => (judged, &self.policy, None),
-        };
-        self.conclude(artifact, &digest, &reached, policy, used, state)
+        let reached = self.reach(&digest, &proof, &last_known(&proof, state), state, &[])?;
+        let judged = self.tell(artifact, &digest, &reached, state);
+        self.conclude(judged, &reached, state)
     }
 
-    fn under(
+    /// Judges an artifact that is not to be installed yet, as if what is `ahead` were remembered already. What was
+    /// installed last plays no part: that is asked when it is installed. Remembers nothing; only evidence is kept.
+    ///
+    /// # Errors
+    /// As [`Self::judge`].
+    pub(in crate::cli) fn rehearse(
         &self,
-        policy: &Policy,
-        rules: &Rules,
+        artifact: &Path,
+        digest: &ArtifactDigest,
+        proof: &LogProof,
+        state: &OpenState,
+        ahead: &[(KnownChannel, VerifiedCheckpoint)],
+    ) -> Result<Judged, Failure> {
+        let reached = self.reach(digest, proof, &LastKnown::NotKept, Some(state), ahead)?;
+        Ok(self.tell(artifact, digest, &reached, Some(state)))
+    }
+
+    /// The verdict, if need be under the written exception.
+    fn reach(
+        &self,
         artifact: &ArtifactDigest,
         proof: &LogProof,
+        last: &LastKnown,
         state: Option<&OpenState>,
-        time: TrustedTime,
-    ) -> Result<Reached, Failure> {
-        let note = proof.note();
-        let mut learning = Learning { files: &self.files, policy, state, time, note, learned: Vec::new() };
+        ahead: &[(KnownChannel, VerifiedCheckpoint)],
+    ) -> Result<Reached<'_>, Failure> {
+        let floor = state.map(|state| state.state.time_floor()).transpose().map_err(|e| state_failure(&e))?;
+        let time = TrustedTime::new(self.clock, floor.flatten());
+        let given = Given { artifact, proof, last, state, ahead, time };
+        let strict = self.under(&self.policy, &self.rules, &given)?;
+        Ok(self.relaxed(&strict, &given)?.unwrap_or(strict))
+    }
+
+    fn under<'a>(
+        &'a self,
+        policy: &'a Policy,
+        rules: &Rules,
+        given: &Given<'_>,
+    ) -> Result<Reached<'a>, Failure> {
+        let Given { artifact, proof, last, state, ahead, time } = *given;
+        let (note, files, learned) = (proof.note(), self.files.as_slice(), Vec::new());
+        let mut learning = Learning { files, policy, state, time, note, ahead, learned };
         let (trust, known) = self.trust(proof, &mut learning)?;
         let remembered = recall(proof, policy, state);
-        let last = last_known(proof, state);
         let mut reviewers = Reviewers::new();
         for (name, genesis) in rules.reviewers.iter().flat_map(ReviewRule::channels) {
             reviewers.insert(name.clone(), learning.of(name, *genesis)?);
@@ -169,37 +210,35 @@ impl Judge {
             policy,
             trust: &trust,
             remembered: &remembered,
-            last: &last,
+            last,
             known: &known,
             reviewers: &reviewers,
             time,
             rules,
         });
-        Ok(Reached { verdict, learned: learning.learned })
+        Ok(Reached { verdict, learned: learning.learned, policy, grace: None })
     }
 
     /// The verdict under the written exception, if there is one and it makes the difference.
     fn relaxed<'a>(
         &'a self,
-        strict: &Reached,
-        artifact: &ArtifactDigest,
-        proof: &LogProof,
-        state: Option<&OpenState>,
-        time: TrustedTime,
-    ) -> Result<Option<(Reached, &'a Policy, &'a Grace)>, Failure> {
+        strict: &Reached<'_>,
+        given: &Given<'_>,
+    ) -> Result<Option<Reached<'a>>, Failure> {
         let Some(ActiveGrace { grace, policy }) = &self.grace else {
             return Ok(None);
         };
         // The exception must count for the witnesses' time too, not only for a clock that may be wrong.
         if !matches!(strict.verdict.outcome(), Outcome::Hold | Outcome::Refused)
-            || !grace.is_active(time.now())
+            || !grace.is_active(given.time.now())
         {
             return Ok(None);
         }
         let policy = policy.as_ref().unwrap_or(&self.policy);
         let rules = Rules { max_age_s: grace.max_age_s.or(self.rules.max_age_s), ..self.rules.clone() };
-        let reached = self.under(policy, &rules, artifact, proof, state, time)?;
-        Ok((reached.verdict.outcome() == Outcome::Verified).then_some((reached, policy, grace)))
+        let reached = self.under(policy, &rules, given)?;
+        let verified = reached.verdict.outcome() == Outcome::Verified;
+        Ok(verified.then_some(Reached { grace: Some(grace), ..reached }))
     }
 
     /// Whose signatures count: the channel or keys that were named, or else the channel the record names, if
@@ -269,23 +308,17 @@ impl Judge {
         }
     }
 
-    fn conclude(
+    /// The verdict in words, and its evidence kept.
+    fn tell(
         &self,
         path: &Path,
         artifact: &ArtifactDigest,
-        reached: &Reached,
-        policy: &Policy,
-        grace: Option<&Grace>,
+        reached: &Reached<'_>,
         state: Option<&OpenState>,
-    ) -> Result<Judged, Failure> {
+    ) -> Judged {
         let verdict = &reached.verdict;
-        let evidence = verdict.evidence().map(|evidence| {
-            let dir = state.map_or_else(|| PathBuf::from("."), OpenState::evidence_dir);
-            save_evidence(&dir, evidence)
-        });
-        let exit = Exit::from(verdict.outcome());
         let mut output = report(path, verdict, artifact);
-        if let Some(grace) = grace {
+        if let Some(grace) = reached.grace {
             let until = grace.until;
             output
                 .lines
@@ -293,13 +326,10 @@ impl Judge {
             output = output.with("grace", grace.reason.as_str()).with("graceUntil", until.to_string());
             tracing::warn!(%until, reason = %grace.reason.escape_debug(), "verified only by a written exception");
         }
-        match state.map_or(Ok(()), |state| remember(state, reached, policy)) {
-            // What is graver than a fault of this machine is said in spite of it.
-            Err(error) if verdict.outcome() > Outcome::Undecided => {
-                output.lines.push(format!("  state      not remembered: {}", chain(&error)));
-            }
-            remembered => remembered.map_err(|error| state_failure(&error))?,
-        }
+        let evidence = verdict.evidence().map(|evidence| {
+            let dir = state.map_or_else(|| PathBuf::from("."), OpenState::evidence_dir);
+            save_evidence(&dir, evidence)
+        });
         match evidence {
             Some(Ok(path)) => {
                 output.lines.push(format!("  evidence   {}", path.display()));
@@ -312,14 +342,44 @@ impl Judge {
         if self.explain {
             explain(verdict, &mut output.lines);
         }
-        Ok(Judged { exit, output })
+        Judged { exit: Exit::from(verdict.outcome()), output }
+    }
+
+    /// Remembers what is to be remembered.
+    fn conclude(
+        &self,
+        mut judged: Judged,
+        reached: &Reached<'_>,
+        state: Option<&OpenState>,
+    ) -> Result<Judged, Failure> {
+        match state.map_or(Ok(()), |state| remember(state, reached)) {
+            // What is graver than a fault of this machine is said in spite of it.
+            Err(error) if reached.verdict.outcome() > Outcome::Undecided => {
+                judged.output.lines.push(format!("  state      not remembered: {}", chain(&error)));
+            }
+            remembered => remembered.map_err(|error| state_failure(&error))?,
+        }
+        Ok(judged)
     }
 }
 
-/// A verdict, and what was learned for it.
-struct Reached {
+/// What one artifact is judged by, besides what holds for all.
+#[derive(Clone, Copy)]
+struct Given<'a> {
+    artifact: &'a ArtifactDigest,
+    proof: &'a LogProof,
+    last: &'a LastKnown,
+    state: Option<&'a OpenState>,
+    ahead: &'a [(KnownChannel, VerifiedCheckpoint)],
+    time: TrustedTime,
+}
+
+/// A verdict, what was learned for it, and under which policy and exception it was reached.
+struct Reached<'a> {
     verdict: Verdict,
     learned: Vec<(KnownChannel, VerifiedCheckpoint)>,
+    policy: &'a Policy,
+    grace: Option<&'a Grace>,
 }
 
 pub(in crate::cli) fn config_failure(error: &ClientConfigError) -> Failure {
@@ -332,8 +392,8 @@ pub(in crate::cli) fn config_failure(error: &ClientConfigError) -> Failure {
     }
 }
 
-fn remember(state: &OpenState, reached: &Reached, policy: &Policy) -> Result<(), StateError> {
-    let verdict = &reached.verdict;
+fn remember(state: &OpenState, reached: &Reached<'_>) -> Result<(), StateError> {
+    let (verdict, policy) = (&reached.verdict, reached.policy);
     remember_learned(state, &reached.learned, policy)?;
     if let Some(checkpoint) = verdict.remember() {
         state.state.remember_checkpoint(checkpoint, policy)?;
@@ -356,58 +416,6 @@ fn remember(state: &OpenState, reached: &Reached, policy: &Policy) -> Result<(),
         seq: common.seq,
         genesis,
         head: record.record_id(),
-    })
-}
-
-fn hash(path: &Path, console: Console) -> Result<ArtifactDigest, Failure> {
-    let bar = hashing_bar(console, path);
-    let digest =
-        hash_artifact(path, &mut |bytes| bar.inc(bytes)).map_err(|error| unhashable(path, &error))?;
-    bar.finish_and_clear();
-    Ok(digest)
-}
-
-/// A directory with something in it that no bundle can have is not the one that was published.
-fn unhashable(artifact: &Path, error: &FilesError) -> Failure {
-    let in_the_way = match error {
-        FilesError::Special { path, .. } => path != artifact,
-        FilesError::Name { .. } | FilesError::TooMany { .. } | FilesError::Bundle { .. } => true,
-        FilesError::Missing { .. }
-        | FilesError::Read { .. }
-        | FilesError::Changed { .. }
-        | FilesError::Nameless { .. } => false,
-    };
-    if !in_the_way {
-        return files_failure(error);
-    }
-    let next = "remove what does not belong there, or fetch the directory again from the vendor";
-    Failure::refused(error.code(), format!("tampered: {}", chain(error)), next)
-}
-
-/// The proof beside the artifact. Without one nothing says that the artifact was ever published.
-fn read_proof(artifact: &Path, given: Option<&Path>) -> Result<LogProof, Failure> {
-    let path = match given {
-        Some(path) => path.to_owned(),
-        None => proof_path(artifact).map_err(|error| files_failure(&error))?,
-    };
-    let bytes = match durable::read(&path, LogProof::MAX_BYTES) {
-        Ok(Some(bytes)) => bytes,
-        Ok(None) => {
-            let message = format!("not logged: no proof beside the file, {} is missing", path.display());
-            let next = "get the .tlog-proof from where the artifact came from, or name it with --proof";
-            return Err(Failure::refused("proof-missing", message, next));
-        }
-        Err(error @ DurableError::TooLarge { .. }) => {
-            let message = format!("not logged: {} is too large for a proof", path.display());
-            return Err(Failure::refused(error.code(), message, "get the .tlog-proof again"));
-        }
-        Err(error) => {
-            return Err(Failure::undecided(error.code(), chain(&error), "make the proof readable"));
-        }
-    };
-    LogProof::parse(&bytes).map_err(|error| {
-        let message = format!("not logged: {} is not a log proof: {error}", path.display());
-        Failure::refused(error.code(), message, "get the .tlog-proof again; if it stays so, do not install")
     })
 }
 

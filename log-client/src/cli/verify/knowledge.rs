@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use indelible_proto::channel_file::{ChannelFile, ChannelFileRefusal};
+use indelible_proto::evidence::ForkEvidence;
 use indelible_proto::note::SignedNote;
-use indelible_proto::policy::{Policy, VerifiedCheckpoint};
+use indelible_proto::policy::{LogSigned, Policy, VerifiedCheckpoint};
 use indelible_proto::record::{Chain, ChannelName, RecordId, SignedRecord};
+use indelible_proto::size::TreeSize;
 
 use super::super::console::chain;
 use super::super::exit::{Exit, Failure};
@@ -34,6 +36,11 @@ impl GivenFile {
             Failure::refused(error.code(), message, ANOTHER_FILE)
         })?;
         Ok(Self { path: path.to_owned(), file })
+    }
+
+    /// A channel file that came in another file.
+    pub(in crate::cli) fn inside(path: &Path, file: ChannelFile) -> Self {
+        Self { path: path.to_owned(), file }
     }
 
     /// The channel it is of.
@@ -88,16 +95,22 @@ pub(in crate::cli) struct Learning<'a> {
     pub(in crate::cli) time: TrustedTime,
     /// The note that the artifact came with.
     pub(in crate::cli) note: &'a SignedNote,
+    /// What is about to be remembered, and goes before what is.
+    pub(in crate::cli) ahead: &'a [(KnownChannel, VerifiedCheckpoint)],
     pub(in crate::cli) learned: Vec<(KnownChannel, VerifiedCheckpoint)>,
 }
 
 impl Learning<'_> {
     /// What is known of the channel that `genesis` opened.
     pub(in crate::cli) fn of(&mut self, name: &ChannelName, genesis: RecordId) -> Result<Knowledge, Failure> {
-        let remembered = self.state.map(|state| state.state.known_channel(name)).transpose();
-        let mut known = match remembered {
-            Ok(known) => known.flatten(),
-            Err(error) => return Ok(damaged(&error)),
+        let ahead = self.ahead.iter().rev().map(|(known, _)| known).find(|known| known.name() == name);
+        let mut known = match (ahead, self.state) {
+            (Some(known), _) => Some(known.clone()),
+            (None, None) => None,
+            (None, Some(state)) => match state.state.known_channel(name) {
+                Ok(known) => known,
+                Err(error) => return Ok(damaged(&error)),
+            },
         };
         if let Some(other) = known.as_ref().map(|known| known.state().genesis()).filter(|id| *id != genesis) {
             let message = format!(
@@ -140,23 +153,30 @@ pub(in crate::cli) fn check_for_fork(
             continue;
         };
         let dir = state.map_or_else(|| PathBuf::from("."), OpenState::evidence_dir);
-        let saved = match save_evidence(&dir, &evidence) {
-            Ok(path) => format!("the evidence is in {}", path.display()),
-            Err(failure) => format!("the evidence could not be saved: {}", failure.message),
-        };
-        return Err(Failure {
-            exit: Exit::Evidence,
-            code: "log-forked",
-            message: format!(
-                "the log {} has signed two different trees of size {}; {saved}",
-                checkpoint.origin(),
-                seen.head().size
-            ),
-            next: "install nothing from this log; give the evidence file to its operator, its witnesses and the vendor"
-                .to_owned(),
-        });
+        return Err(fork_failure(&seen, seen.head().size, &evidence, &dir));
     }
     Ok(())
+}
+
+/// How a log that has signed two histories ends a run. The evidence is kept.
+pub(in crate::cli) fn fork_failure(
+    seen: &LogSigned,
+    size: TreeSize,
+    evidence: &ForkEvidence,
+    dir: &Path,
+) -> Failure {
+    let saved = match save_evidence(dir, evidence) {
+        Ok(path) => format!("the evidence is in {}", path.display()),
+        Err(failure) => format!("the evidence could not be saved: {}", failure.message),
+    };
+    let origin = seen.checkpoint().origin();
+    Failure {
+        exit: Exit::Evidence,
+        code: "log-forked",
+        message: format!("the log {origin} has signed two different trees of size {size}; {saved}"),
+        next: "install nothing from this log; give the evidence file to its operator, its witnesses and the vendor"
+            .to_owned(),
+    }
 }
 
 /// Remembers what was learned.

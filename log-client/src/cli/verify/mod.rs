@@ -1,5 +1,6 @@
 //! `indelible verify`.
 
+mod beside;
 mod judge;
 mod knowledge;
 mod report;
@@ -11,8 +12,11 @@ use clap::Args;
 use super::console::Console;
 use super::exit::{Exit, Failure};
 use super::inputs::Clock;
-pub(super) use judge::{Judge, TrustArgs, config_failure};
-pub(super) use knowledge::{GivenFile, check_for_fork, learn_failure, remember_learned};
+pub(super) use beside::{hash, read_proof};
+pub(super) use judge::{Judge, Judged, TrustArgs, config_failure};
+pub(super) use knowledge::{
+    GivenFile, Learning, check_for_fork, fork_failure, learn_failure, remember_learned,
+};
 
 /// Verify a file or a directory of rules, offline
 ///
