@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use indelible_proto::entry_bundle::Entry;
-use indelible_proto::hash::Hash;
+use indelible_proto::hash::{Hash, node_hash, sha256};
 use indelible_proto::note::NoteSignature;
 use indelible_proto::sign::{LogSigner, SecretKey, Signer as _};
 use indelible_proto::time::UnixSeconds;
@@ -149,6 +149,39 @@ pub(crate) fn proof(leaf: &[u8], index: impl std::fmt::Display, path: &[Hash], n
     let hashes: String = path.iter().map(|hash| format!("{}\n", hash.to_base64())).collect();
     let head = format!("c2sp.org/tlog-proof@v1\nextra {}\nindex {index}\n{hashes}\n", encode_base64(leaf));
     [head.as_bytes(), note].concat()
+}
+
+/// The root to which RFC 9162, section 2.1.3.2, leads from a leaf hash, on a path of just the hashes it asks for.
+pub(crate) fn climb(
+    leaf: Hash,
+    index: u64,
+    size: u64,
+    mut sibling: impl FnMut() -> Hash,
+) -> (Hash, Vec<Hash>) {
+    let (mut node, mut last, mut root, mut path) = (index, size - 1, leaf, Vec::new());
+    while last > 0 {
+        let hash = sibling();
+        path.push(hash);
+        if node & 1 == 1 || node == last {
+            root = node_hash(&hash, &root);
+            while node & 1 == 0 && node != 0 {
+                (node, last) = (node >> 1, last >> 1);
+            }
+        } else {
+            root = node_hash(&root, &hash);
+        }
+        (node, last) = (node >> 1, last >> 1);
+    }
+    (root, path)
+}
+
+/// Hashes, none like another.
+pub(crate) fn hashes() -> impl FnMut() -> Hash {
+    let mut last = sha256(b"hashes");
+    move || {
+        last = sha256(last.as_bytes());
+        last
+    }
 }
 
 /// Seconds since 1970.

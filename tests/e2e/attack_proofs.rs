@@ -8,39 +8,11 @@ use indelible_proto::size::TreeSize;
 use indelible_proto::tree::ConsistencyProof;
 use indelible_tests::{Finished, Rogue};
 
-use crate::attack_bench::{Bench, proof};
+use crate::attack_bench::{Bench, climb, hashes, proof};
 use crate::exit::{REFUSED, VERIFIED};
 
 /// The largest tree.
 const MAX: u64 = u64::MAX >> 1;
-
-/// The root to which RFC 9162, section 2.1.3.2, leads from a leaf hash, on a path of just the hashes it asks for.
-fn climb(leaf: Hash, index: u64, size: u64, mut sibling: impl FnMut() -> Hash) -> (Hash, Vec<Hash>) {
-    let (mut node, mut last, mut root, mut path) = (index, size - 1, leaf, Vec::new());
-    while last > 0 {
-        let hash = sibling();
-        path.push(hash);
-        if node & 1 == 1 || node == last {
-            root = node_hash(&hash, &root);
-            while node & 1 == 0 && node != 0 {
-                (node, last) = (node >> 1, last >> 1);
-            }
-        } else {
-            root = node_hash(&root, &hash);
-        }
-        (node, last) = (node >> 1, last >> 1);
-    }
-    (root, path)
-}
-
-/// Hashes, none like another.
-fn hashes() -> impl FnMut() -> Hash {
-    let mut last = sha256(b"hashes");
-    move || {
-        last = sha256(last.as_bytes());
-        last
-    }
-}
 
 #[test]
 fn an_index_is_in_the_tree() {

@@ -8,6 +8,7 @@ mod attack_memory;
 mod attack_notes;
 mod attack_proofs;
 mod attack_tiles;
+mod attack_updates;
 mod attacks_page;
 mod bundle;
 mod carry;

@@ -12,6 +12,10 @@ use super::{KnownChannel, LearnError};
 use crate::fetch::{Source, SourceError};
 use crate::verify::TrustedTime;
 
+/// The most files asked for at once. A log gives 1,024 records in one, so that 17 have as many as are kept; whoever gives
+/// less each time could go on for as long as the channel has records, at the HTTP client's deadline for each.
+const MAX_FILES: usize = 32;
+
 /// Why a channel was not followed to its end.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -35,6 +39,14 @@ pub enum FetchChannelError {
         /// Why not.
         error: LearnError,
     },
+    /// It has been asked [`MAX_FILES`] times, and there is more.
+    #[error(
+        "{from} has given {MAX_FILES} channel files and has more; a log gives up to 1,024 records in one"
+    )]
+    TooManyFiles {
+        /// The source.
+        from: String,
+    },
 }
 
 impl FetchChannelError {
@@ -44,12 +56,13 @@ impl FetchChannelError {
             Self::Source(error) => error.code(),
             Self::NoFile { error, .. } => error.code(),
             Self::Learn { error, .. } => error.code(),
+            Self::TooManyFiles { .. } => "channel-too-many-files",
         }
     }
 }
 
 /// What is known of the channel `name` after reading everything that `source` has of it; `page` hears of each
-/// file, and of what is known with it, and says whether to go on. Ends, because each file but the last brings records, and so many are kept at most.
+/// file, and of what is known with it, and says whether to go on. Ends after [`MAX_FILES`] files.
 ///
 /// # Errors
 /// [`FetchChannelError`]; files before the one that failed were given to `page`.
@@ -62,7 +75,7 @@ pub async fn fetch_channel(
     time: TrustedTime,
     page: &mut impl FnMut(&ChannelFile, &KnownChannel, &VerifiedCheckpoint) -> bool,
 ) -> Result<(), FetchChannelError> {
-    loop {
+    for _ in 0..MAX_FILES {
         let bytes = read(source, name, known.as_ref()).await?;
         let file =
             ChannelFile::parse(&bytes).map_err(|error| match source.web_page("channel-file", &bytes) {
@@ -79,6 +92,7 @@ pub async fn fetch_channel(
         }
         known = Some(after);
     }
+    Err(FetchChannelError::TooManyFiles { from: source.to_string() })
 }
 
 async fn read(
@@ -98,4 +112,54 @@ async fn read(
 
 fn relative(path: &ChannelFilePath) -> String {
     path.encode().trim_start_matches('/').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_channel::TestChannel;
+    use crate::test_log::seconds;
+
+    const NOW: u64 = 1_800_000_000;
+
+    /// A folder of true files with one new record each, as a mirror that wants to be asked for ever could serve them.
+    fn dribbling(records: usize) -> (tempfile::TempDir, TestChannel) {
+        let dir = tempfile::tempdir().unwrap();
+        let put = |path: &ChannelFilePath, file: ChannelFile| {
+            let path = dir.path().join(relative(path));
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, file.encode()).unwrap();
+        };
+        let mut channel = TestChannel::new("vendor.example/agent", 0);
+        for seq in 1..records as u64 {
+            let after = ChannelFilePath::after(channel.state());
+            channel.release(seq.to_string().as_bytes(), 1);
+            // A file begins with the last record that is known.
+            put(&after, channel.file_from(seq - 1, NOW));
+        }
+        put(&ChannelFilePath::after(channel.state()), channel.file_from(records as u64 - 1, NOW));
+        (dir, channel)
+    }
+
+    async fn fetch(records: usize) -> (Result<(), &'static str>, usize) {
+        let (dir, channel) = dribbling(records);
+        let source = Source::directory(dir.path());
+        let time = TrustedTime::new(seconds(NOW + 1), None);
+        let mut known = None;
+        let mut page = |_: &ChannelFile, after: &KnownChannel, _: &VerifiedCheckpoint| {
+            known = Some(after.records().count());
+            true
+        };
+        let policy = channel.log.policy(2);
+        let read = fetch_channel(&source, &channel.name, channel.genesis(), None, &policy, time, &mut page);
+        let read = read.await.map_err(|error| error.code());
+        (read, known.unwrap_or(0))
+    }
+
+    #[tokio::test]
+    async fn a_source_is_asked_so_many_times_and_what_came_stays() {
+        // The last file shows that nothing is left.
+        assert_eq!(fetch(MAX_FILES).await, (Ok(()), MAX_FILES));
+        assert_eq!(fetch(MAX_FILES + 1).await, (Err("channel-too-many-files"), MAX_FILES + 1));
+    }
 }

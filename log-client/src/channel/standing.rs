@@ -1,7 +1,8 @@
 //! Which records were withdrawn, what leads back, and what a heartbeat renewed.
 //!
-//! A `withdraw` counts once its keys do; until then it cannot lead back, but what it names waits. A record id
-//! that the channel does not have withdraws nothing.
+//! A `withdraw` counts once its keys do; until then it cannot lead back, but what it names waits. It may name a
+//! record that the channel does not have: whoever verified that one was shown another history, by a log and
+//! witnesses that lied, and is led back into the channel.
 
 use std::collections::HashSet;
 
@@ -42,13 +43,15 @@ impl KnownChannel {
     }
 
     /// Whether a withdrawal that counts leads from the record `from` back to `to`, over further ones if `safe`
-    /// records were withdrawn in turn.
+    /// records were withdrawn in turn. From a record that the channel never had, it leads to the safe one and to
+    /// everything after that.
     pub fn leads_back(&self, from: RecordId, to: RecordId, now: Option<UnixSeconds>) -> bool {
         let (mut seen, mut open) = (HashSet::from([from]), vec![from]);
+        let foreign = self.record(from).is_none();
         while let Some(id) = open.pop() {
             let counting = self.withdrawals(id, now).filter(|w| w.standing == KeyStanding::Counts);
             for safe in counting.filter_map(|withdrawal| withdrawal.body.action.safe()) {
-                if safe == to {
+                if safe == to || foreign && self.is_after(to, safe) {
                     return self.can_be_installed(to, now);
                 }
                 if seen.insert(safe) {
@@ -57,6 +60,11 @@ impl KnownChannel {
             }
         }
         false
+    }
+
+    /// Whether the channel has both records, and `one` after `other`.
+    fn is_after(&self, one: RecordId, other: RecordId) -> bool {
+        self.places.get(&one).zip(self.places.get(&other)).is_some_and(|(one, other)| one > other)
     }
 
     /// Until when `record` is fresh: what it says itself, or the latest heartbeat that renews it and counts.

@@ -1,5 +1,6 @@
 //! What is learned from channel files, how it is kept, and which keys and withdrawals count.
 
+use indelible_proto::hash::sha256;
 use indelible_proto::note::SignedNote;
 
 use super::*;
@@ -173,7 +174,7 @@ fn a_change_of_keys_waits_for_its_cooldown_in_witness_time() {
     // What is learned again later was first seen before.
     let later = learn(Some(&known), &channel, NOW + COOLDOWN);
     assert_eq!(later.key_standing(change, later.witnessed()), KeyStanding::Counts);
-    let unknown = RecordId::from_hash(indelible_proto::hash::sha256(b"x"));
+    let unknown = RecordId::from_hash(sha256(b"x"));
     assert_eq!(known.key_standing(unknown, at(NOW)), KeyStanding::NotKnown);
 }
 
@@ -251,6 +252,24 @@ fn a_withdrawal_leads_back_over_withdrawn_ones_and_nowhere_else() {
     channel.withdraw(Chain::Publish, one, Some(three), 1);
     let known = learn(None, &channel, NOW);
     assert!(!known.leads_back(three, one, now) && !known.leads_back(three, four, now));
+}
+
+#[test]
+fn what_the_channel_never_had_leads_back_to_all_that_is_not_before_the_safe_record() {
+    let mut channel = channel();
+    let [one, two, three] = [b"1", b"2", b"3"].map(|content| channel.release(content, 1));
+    let foreign = RecordId::from_hash(sha256(b"of another history"));
+    let known = learn(None, &channel, NOW);
+    assert!(!known.leads_back(foreign, two, known.witnessed()), "nobody has said so");
+    channel.withdraw(Chain::Recovery, foreign, Some(two), 9);
+    channel.withdraw(Chain::Recovery, three, None, 9);
+    let four = channel.release(b"4", 1);
+    let known = learn(None, &channel, NOW);
+    let leads = |to| known.leads_back(foreign, to, known.witnessed());
+    assert!(leads(two) && leads(four));
+    assert!(!leads(one), "it comes before the safe one");
+    assert!(!leads(three), "it was withdrawn");
+    assert!(!leads(foreign) && !leads(channel.genesis()));
 }
 
 #[test]

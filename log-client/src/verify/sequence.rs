@@ -96,12 +96,10 @@ fn after_last(
 ) -> Result<Check, Box<Check>> {
     let common = record.statement().predicate.common();
     let check = check.detail("remembered seq", last.seq);
+    if seen.known.is_some_and(|known| known.leads_back(last.head, record.record_id(), seen.now())) {
+        return Ok(check.detail("way back", "a withdrawal leads from the last verified record to this one"));
+    }
     if common.seq < last.seq {
-        if seen.known.is_some_and(|known| known.leads_back(last.head, record.record_id(), seen.now())) {
-            return Ok(
-                check.detail("way back", "a withdrawal leads from the last verified record to this one")
-            );
-        }
         let message = format!(
             "rolled back: record {} of the channel was verified before, this is {}",
             last.seq, common.seq

@@ -28,9 +28,11 @@ impl TrustedTime {
         self.floor.map_or(self.clock, |floor| floor.max(self.clock))
     }
 
-    /// The latest time that a witness can have cosigned at.
+    /// The latest time that a witness can have cosigned at: a little ahead of the clock, or the floor. Were it a
+    /// little ahead of the floor, a lying quorum could move the floor on by small steps.
     pub fn latest_plausible(self) -> UnixSeconds {
-        plus(self.now(), MAX_AHEAD_S)
+        let ahead = plus(self.clock, MAX_AHEAD_S);
+        self.floor.map_or(ahead, |floor| floor.max(ahead))
     }
 
     /// Where `now` comes from, in words.
@@ -65,7 +67,7 @@ mod tests {
     fn a_clock_set_back_is_not_believed() {
         let time = TrustedTime::new(at(10), Some(at(1000)));
         assert_eq!(time.now(), at(1000));
-        assert_eq!(time.latest_plausible(), at(1600));
+        assert_eq!(time.latest_plausible(), at(1000));
         assert!(time.source().starts_with("witnesses"));
     }
 
@@ -73,6 +75,17 @@ mod tests {
     fn a_clock_ahead_of_the_floor_is() {
         assert_eq!(TrustedTime::new(at(2000), Some(at(1000))).now(), at(2000));
         assert_eq!(TrustedTime::new(at(2000), None).now(), at(2000));
+    }
+
+    #[test]
+    fn witnesses_cannot_move_the_floor_on_by_small_steps() {
+        let mut floor = None;
+        for _ in 0..100 {
+            let time = TrustedTime::new(at(5000), floor);
+            // Each time as far ahead as is believed.
+            floor = Some(time.latest_plausible());
+        }
+        assert_eq!(floor, Some(at(5000 + MAX_AHEAD_S)));
     }
 
     #[test]

@@ -407,9 +407,14 @@ fn remember(state: &OpenState, reached: &Reached<'_>) -> Result<(), StateError> 
         return Ok(());
     };
     let common = record.statement().predicate.common();
-    // A withdrawal may lead back, but not to what was never installed in between: the newest one stays remembered.
-    if state.state.last_verified(&common.channel)?.is_some_and(|last| last.seq > common.seq) {
-        return Ok(());
+    // A withdrawal may lead back, but not to what was never installed in between: the newest one stays remembered. Not
+    // so if the channel never had that one: nothing would ever come after a number that a thief chose.
+    let newer = state.state.last_verified(&common.channel)?.filter(|last| last.seq > common.seq);
+    if let Some(newer) = newer {
+        let known = state.state.known_channel(&common.channel)?;
+        if known.is_none_or(|known| known.record(newer.head).is_some()) {
+            return Ok(());
+        }
     }
     state.state.remember_verified(&LastRecord {
         channel: common.channel.clone(),

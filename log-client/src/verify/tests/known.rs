@@ -152,6 +152,28 @@ fn no_way_leads_back_from_what_was_not_withdrawn_nor_past_what_is_safe() {
 }
 
 #[test]
+fn a_record_the_channel_never_had_keeps_nobody_from_it_once_it_was_withdrawn() {
+    let foreign = RecordId::from_hash(sha256(b"of another history"));
+    for seq in [1, 2, 3, 4, 5, (1 << 53) - 1] {
+        let mut channel = channel();
+        let [zero, one] = [b"0", b"1"].map(|content| channel.release(content, 1));
+        let before = channel.clone();
+        channel.withdraw(Chain::Recovery, foreign, Some(one), 9);
+        let two = channel.release(b"2", 1);
+        let mut client = Client::of(before);
+        client.remember(seq, foreign);
+        let verdict = client.judge_at(b"1", one, SEEN);
+        assert_eq!(verdict.outcome(), Outcome::Refused, "{seq}: not withdrawn yet");
+        let mut client = Client::of(channel);
+        client.remember(seq, foreign);
+        client.verifies(b"1", one);
+        client.verifies(b"2", two);
+        let verdict = client.judge_at(b"0", zero, SEEN);
+        assert_eq!(verdict.outcome(), Outcome::Refused, "{seq}: before the safe one");
+    }
+}
+
+#[test]
 fn a_withdrawal_under_keys_that_do_not_count_yet_holds() {
     let mut channel = channel();
     let one = channel.release(b"1", 1);
