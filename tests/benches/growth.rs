@@ -69,7 +69,8 @@ fn cost(log: &Sequencer, entries: &Entries, count: usize) -> Result<(f64, f64)> 
     Ok((us(cpu::of_this_process() - cpu) / appended, us(background) / appended))
 }
 
-fn wait_until_idle() -> Result<()> {
+/// Waits until no log in this process has anything left to do.
+pub(crate) fn wait_until_idle() -> Result<()> {
     let begun = Instant::now();
     while begun.elapsed() < MAX_WAIT {
         let before = cpu::of_threads(BACKGROUND)?;

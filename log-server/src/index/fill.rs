@@ -13,14 +13,12 @@ use super::memory::Memory;
 use super::progress::Progress;
 use super::rows::{List, Row, record_id, rows_of_record};
 use super::store::{self, MAX_BATCH_ROWS, Store};
+use super::waiting::STEP_ROWS;
 use super::{Index, IndexError, STEP_ENTRIES};
 use crate::kind::LogKind;
-use crate::storage::entries;
+use crate::storage::entries::{self, EncodedEntry};
 use crate::storage::tiles::{BUNDLE_ENTRIES, full_bundle_entries};
 
-/// At this many rows a step ends with the bundle it is in: records may name 256 digests each, and what is
-/// moved in one go is held in memory. 10 MB, and 3 MB for the last bundle at most.
-const STEP_ROWS: usize = 3 << 16;
 /// After how many entries the database is synced while it catches up.
 const SYNC_ENTRIES: u64 = STEP_ENTRIES;
 /// How many entries are put into the filter after a start before anything else is looked at.
@@ -73,7 +71,9 @@ impl Index {
             filled = self.step(&store, watermark, filled, goal)?;
             progress.reached(filled);
         }
-        let mut memory = Memory::from(filled, full_bundle_entries(size));
+        // Records are parsed for their rows: of no more than one step before anybody can go on.
+        let waiting = filled.max(full_bundle_entries(size).saturating_sub(STEP_ENTRIES));
+        let mut memory = Memory::from(filled, waiting, full_bundle_entries(size));
         self.remember(&mut memory, filled, size, &progress)?;
         let mut current = self.memory();
         // What was added since is not in the new memory; what is being added waits for the lock, or is in the
@@ -98,9 +98,16 @@ impl Index {
         progress: &Progress,
     ) -> Result<(), IndexError> {
         for bundle in first / BUNDLE_ENTRIES..size.get().div_ceil(BUNDLE_ENTRIES) {
-            let rows = self.rows_of_bundle(bundle, size)?;
+            let end = size.get().min((bundle + 1) * BUNDLE_ENTRIES);
+            let rows = match end > memory.waiting.first() {
+                true => self.rows_of_bundle(bundle, size)?,
+                false => self.keys_of_bundle(bundle, size)?,
+            };
             memory.insert(rows.iter().filter(|row| row.index >= first));
-            progress.reached(size.get().min((bundle + 1) * BUNDLE_ENTRIES));
+            if self.identity.kind == LogKind::Records && end > memory.waiting.first() {
+                memory.waiting.extend(rows.iter(), end);
+            }
+            progress.reached(end);
         }
         Ok(())
     }
@@ -116,12 +123,16 @@ impl Index {
     ) -> Result<u64, IndexError> {
         let size = self.reader.signed_size();
         let last = goal.min(filled + self.step_entries());
-        let (mut end, mut rows) = (filled, Vec::new());
-        // The row limit is for records: an entry of a raw log has one row.
-        let max_rows = STEP_ROWS.max(usize::try_from(self.step_entries()).unwrap_or(STEP_ROWS));
-        while end < last && rows.len() < max_rows {
-            rows.extend(self.rows_of_bundle(end / BUNDLE_ENTRIES, size)?);
-            end += BUNDLE_ENTRIES;
+        let (mut end, mut rows) = (filled, self.waiting_rows(filled, last));
+        if rows.is_empty() {
+            // The row limit is for records, which may name 256 digests each: an entry of a raw log has one row.
+            let max_rows = STEP_ROWS.max(usize::try_from(self.step_entries()).unwrap_or(STEP_ROWS));
+            while end < last && rows.len() < max_rows {
+                rows.extend(self.rows_of_bundle(end / BUNDLE_ENTRIES, size)?);
+                end += BUNDLE_ENTRIES;
+            }
+        } else {
+            end = last;
         }
         rows.sort_unstable();
         for batch in rows.chunks(MAX_BATCH_ROWS) {
@@ -142,8 +153,8 @@ impl Index {
         let start = end.saturating_sub(FILTERED_ENTRIES);
         let size = self.reader.signed_size();
         for bundle in start / BUNDLE_ENTRIES..end / BUNDLE_ENTRIES {
-            let keys = self.keys_of_bundle(bundle, size)?;
-            self.filter_mut().extend(&keys);
+            let rows = self.keys_of_bundle(bundle, size)?;
+            self.filter_mut().extend(keys(&rows));
         }
         let mut memory = self.memory();
         // Or it was made again meanwhile, from the start.
@@ -157,49 +168,49 @@ impl Index {
         self.filter.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The rows of the entries of one bundle, full or partial, of the log of `size` entries.
-    pub(super) fn rows_of_bundle(&self, bundle: u64, size: TreeSize) -> Result<Vec<Row>, IndexError> {
-        let Some(id) = BundleId::for_size(bundle, size) else {
-            return Ok(Vec::new());
-        };
-        let indices = id.first_entry()..;
-        match self.identity.kind {
-            LogKind::Raw => {
-                let keys = self.keys_of_bundle(bundle, size)?.into_iter().zip(indices);
-                Ok(keys.map(|(key, index)| Row { list: List::Once, key, index }).collect())
-            }
-            LogKind::Records => {
-                let bundle = self.reader.bundle(&id)?.unwrap_or_default();
-                let mut rows = Vec::new();
-                for (entry, index) in entries::split(&bundle).zip(indices) {
-                    rows.extend(rows_of_record(entry.map_err(BundleError::from)?.bytes(), index)?);
-                }
-                Ok(rows)
-            }
-        }
+    /// The rows of the entries from `first` to the one before `end`, if all of them are in memory.
+    fn waiting_rows(&self, first: u64, end: u64) -> Vec<Row> {
+        let waiting = &self.memory().waiting;
+        if waiting.first() == first && end <= waiting.end() { waiting.before(end) } else { Vec::new() }
     }
 
-    /// What keeps the entries of one bundle from being logged twice, in order.
-    fn keys_of_bundle(&self, bundle: u64, size: TreeSize) -> Result<Vec<Hash>, IndexError> {
+    /// The rows of the entries of one bundle, full or partial, of the log of `size` entries.
+    pub(super) fn rows_of_bundle(&self, bundle: u64, size: TreeSize) -> Result<Vec<Row>, IndexError> {
+        if self.identity.kind == LogKind::Raw {
+            return self.keys_of_bundle(bundle, size);
+        }
+        let mut rows = Vec::new();
+        for (entry, index) in self.records_of_bundle(bundle, size)? {
+            rows.extend(rows_of_record(entry.bytes(), index)?);
+        }
+        Ok(rows)
+    }
+
+    /// Of these rows those that keep the entries from being logged twice; no record is parsed for them.
+    fn keys_of_bundle(&self, bundle: u64, size: TreeSize) -> Result<Vec<Row>, IndexError> {
+        let row = |(key, index)| Row { list: List::Once, key, index };
+        if self.identity.kind == LogKind::Records {
+            // What is no record is not in the database either.
+            let records = self.records_of_bundle(bundle, size)?.into_iter();
+            let ids = records.filter_map(|(entry, index)| Some((record_id(entry.bytes())?, index)));
+            return Ok(ids.map(row).collect());
+        }
         let Some(id) = BundleId::for_size(bundle, size) else {
             return Ok(Vec::new());
         };
-        match self.identity.kind {
-            LogKind::Raw => {
-                let tile = self.reader.tile(&id.leaf_tile())?.unwrap_or_default();
-                let (hashes, _) = tile.as_chunks::<{ Hash::LEN }>();
-                Ok(hashes.iter().copied().map(Hash::from_bytes).collect())
-            }
-            LogKind::Records => {
-                let bundle = self.reader.bundle(&id)?.unwrap_or_default();
-                let mut keys = Vec::new();
-                for entry in entries::split(&bundle) {
-                    // What is no record is not in the database either.
-                    keys.extend(record_id(entry.map_err(BundleError::from)?.bytes()));
-                }
-                Ok(keys)
-            }
-        }
+        let tile = self.reader.tile(&id.leaf_tile())?.unwrap_or_default();
+        let (hashes, _) = tile.as_chunks::<{ Hash::LEN }>();
+        Ok(hashes.iter().copied().map(Hash::from_bytes).zip(id.first_entry()..).map(row).collect())
+    }
+
+    /// The entries of one bundle and their indices.
+    fn records_of_bundle(&self, bundle: u64, size: TreeSize) -> Result<Vec<(EncodedEntry, u64)>, IndexError> {
+        let Some(id) = BundleId::for_size(bundle, size) else {
+            return Ok(Vec::new());
+        };
+        let bundle = self.reader.bundle(&id)?.unwrap_or_default();
+        let entries = entries::split(&bundle).zip(id.first_entry()..);
+        entries.map(|(entry, index)| Ok((entry.map_err(BundleError::from)?, index))).collect()
     }
 }
 

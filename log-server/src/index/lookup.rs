@@ -1,8 +1,7 @@
 //! Looking entries up, for readers: while entries are added, moved, and the database is made again.
 //!
-//! The answer says up to which entry was looked. Everything before the database's watermark is there; the
-//! entries after it are read into the *tail*, which is bounded: while the database is further behind than
-//! that, the newest entries are not looked at. Each hit is checked against the entry's own bytes. An index
+//! The answer says up to which entry was looked. What is not in the database is [`super::waiting`] in memory; while a
+//! database is filled that is further behind, the entries that it does not have are not looked at. Each hit is checked against the entry's own bytes. An index
 //! that points to an entry without the key is broken and made again, and the reader is asked to come back.
 
 use std::collections::BTreeSet;
@@ -14,15 +13,10 @@ use indelible_proto::log_api::LookupKey;
 use indelible_proto::record::SignedRecord;
 use indelible_proto::size::{LeafIndex, TreeSize};
 
-use super::rows::{List, Row, has, list_of};
+use super::rows::{List, has, list_of};
 use super::store::Store;
 use super::{Index, IndexError};
 use crate::kind::LogKind;
-use crate::storage::tiles::BUNDLE_ENTRIES;
-
-/// Most entries in the tail: what comes in while one step is moved. 13 MB of rows if every record names as
-/// many digests as it can.
-const TAIL_ENTRIES: u64 = 4 * BUNDLE_ENTRIES;
 
 /// Entries that have what was looked up.
 #[derive(Debug)]
@@ -33,15 +27,6 @@ pub(crate) struct Places {
     pub(crate) next: Option<LeafIndex>,
     /// Up to which entry was looked.
     pub(crate) size: TreeSize,
-}
-
-/// The rows of the entries that the database does not have yet.
-#[derive(Debug, Default)]
-pub(super) struct Tail {
-    /// Its first entry, and the one after its last.
-    first: u64,
-    end: u64,
-    rows: BTreeSet<Row>,
 }
 
 impl Index {
@@ -75,7 +60,7 @@ impl Index {
         let (list, key) = (list_of(wanted, self.identity.kind), wanted.hash());
         // One more than asked for tells whether there are more.
         let limit = max.saturating_add(1);
-        // First the tail: what is moved to the database meanwhile is then in both, not in neither.
+        // First memory: what is moved to the database meanwhile is then in both, not in neither.
         let (mut indices, size) = self.newest(list, key, from.get(), limit)?;
         indices.extend(
             stored(store, list, key, from.get(), limit)?.iter().filter(|index| **index >= from.get()),
@@ -119,8 +104,8 @@ impl Index {
         from: u64,
         limit: usize,
     ) -> Result<(BTreeSet<u64>, TreeSize), IndexError> {
-        let size = self.reader.signed_size();
         if list == List::Once {
+            let size = self.reader.signed_size();
             // Memory has all of them. An entry of a tree that is shown but whose keys are not yet added
             // is not found; nobody has been told of it.
             let candidates = self.candidates(std::slice::from_ref(key));
@@ -132,25 +117,17 @@ impl Index {
             }
             return Ok((found, size));
         }
-        let filled = self.memory().filled;
-        let mut tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
-        if filled < tail.first || filled > tail.end {
-            *tail = Tail { first: filled, end: filled, rows: BTreeSet::new() };
-        }
-        tail.rows.retain(|row| row.index >= filled);
-        tail.first = filled;
-        let end = size.get().min(filled + TAIL_ENTRIES);
-        while tail.end < end {
-            let bundle = tail.end / BUNDLE_ENTRIES;
-            let (begin, end) = (tail.end, end.min((bundle + 1) * BUNDLE_ENTRIES));
-            let rows = self.rows_of_bundle(bundle, size)?;
-            tail.rows.extend(rows.into_iter().filter(|row| (begin..end).contains(&row.index)));
-            tail.end = end;
-        }
-        let row = |index| Row { list, key: *key, index };
-        let found = tail.rows.range(row(from)..=row(u64::MAX)).map(|row| row.index).take(limit).collect();
-        let looked_at = TreeSize::new(tail.end.max(filled).min(size.get())).unwrap_or(size);
-        Ok((found, looked_at))
+        let memory = self.memory();
+        let (found, looked_at) = match memory.waiting.first() > memory.filled {
+            true => (BTreeSet::new(), memory.filled),
+            false => {
+                let found = memory.waiting.find(list, key, from).into_iter().take(limit);
+                (found.collect(), memory.waiting.end())
+            }
+        };
+        // What is in memory is shown before it is put there.
+        let shown = self.reader.signed_size();
+        Ok((found, TreeSize::new(looked_at).map_or(shown, |size| size.min(shown))))
     }
 }
 

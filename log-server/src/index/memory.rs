@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::recent::Recent;
 use super::rows::{List, Row};
+use super::waiting::Waiting;
 use crate::storage::tiles::BUNDLE_ENTRIES;
 
 /// The newest entries, and what is to be done for the database.
@@ -14,6 +15,8 @@ pub(super) struct Memory {
     pub(super) first: u64,
     /// Up to which entry keys are in the store; a multiple of 256, and at least `first`.
     pub(super) filled: u64,
+    /// In a log of records: all rows of the newest entries, as many as the store does not have.
+    pub(super) waiting: Waiting,
     /// Up to which entry keys can be moved there; a multiple of 256.
     pub(super) goal: u64,
     /// The filter has the keys of the entries from this one to `filled`; a multiple of 256.
@@ -24,12 +27,14 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// Of a log of which the store has the first `filled` entries, without any entry yet.
-    pub(super) fn from(filled: u64, goal: u64) -> Self {
+    /// Of a log of which the store has the first `filled` entries, without any entry yet. All rows are kept of
+    /// those from `waiting` on.
+    pub(super) fn from(filled: u64, waiting: u64, goal: u64) -> Self {
         Self {
             recent: Recent::around(filled),
             first: filled,
             filled,
+            waiting: Waiting::from(waiting),
             goal,
             filtered: filled,
             added: None,
@@ -40,7 +45,8 @@ impl Memory {
     /// Whether more entries can be taken: there is room, or enough of the old ones can be given up that it is
     /// worth to go through all of them.
     pub(super) fn has_room(&self, max: u64) -> bool {
-        (self.recent.len() as u64) < max || self.filled - self.first >= max / 4
+        let has_room = (self.recent.len() as u64) < max || self.filled - self.first >= max / 4;
+        has_room && self.waiting.has_room()
     }
 
     /// How long nothing has been added.
@@ -48,11 +54,17 @@ impl Memory {
         self.added.map_or(Duration::MAX, |added| added.elapsed())
     }
 
-    /// Adds what keeps entries from being logged twice; the other rows are for the database alone.
+    /// Adds what keeps entries from being logged twice.
     pub(super) fn insert<'a>(&mut self, rows: impl Iterator<Item = &'a Row>) {
         for row in rows.filter(|row| row.list == List::Once) {
             self.recent.insert(&row.key, row.index);
         }
+    }
+
+    /// Notes that the store has the entries before `filled`.
+    pub(super) fn moved(&mut self, filled: u64) {
+        self.filled = filled;
+        self.waiting.forget(filled);
     }
 
     /// Gives up old entries if there is no room; never more than half of what may be held.

@@ -5,8 +5,8 @@
 //! in a raw log; [`rows`] has what else entries are looked up by. Memory has the newest entries by that key,
 //! the database has the older ones by all keys, and a [`filter`] of what is in the database spares it the question
 //! about nearly every key that is new. A thread of its own puts the keys of all entries into database and filter,
-//! reading them from the same tiles and bundles from which a start catches up; memory gives up only what is there.
-//! [`lookup`] answers readers, who may ask while everything else goes on.
+//! reading them from the same tiles and bundles from which a start catches up, except those of the newest records, which
+//! are [`waiting`] in memory; memory gives up only what is there. [`lookup`] answers readers, who may ask while everything else goes on.
 //!
 //! Nothing here is the truth. Every hit is checked against the entry it points at, with the whole key. A
 //! database that fails, panics, or points at the wrong entry is deleted and filled again from tiles and
@@ -21,6 +21,7 @@ mod progress;
 mod recent;
 mod rows;
 mod store;
+mod waiting;
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -39,8 +40,8 @@ use crate::kind::LogKind;
 use crate::storage::tiles::{BUNDLE_ENTRIES, full_bundle_entries};
 use crate::tree_reader::{ReadError, TreeReader};
 use filter::Filter;
-use lookup::Tail;
 use memory::Memory;
+pub(crate) use rows::{Row, push_rows};
 use store::Store;
 pub use store::StoreError;
 
@@ -146,8 +147,6 @@ pub(crate) struct Index {
     filter: RwLock<Filter>,
     /// Signalled when keys were moved, when there are more to move, and when moving ends.
     moved: Condvar,
-    /// The entries that readers look up but the database does not have yet.
-    tail: Mutex<Tail>,
     /// The database can't be used. The index's thread makes it again, or whoever adds, who can't go on before.
     broken: AtomicBool,
     /// The index's thread could not make it again.
@@ -174,10 +173,9 @@ impl Index {
             },
             store: RwLock::new(None),
             watermark: Mutex::default(),
-            memory: Mutex::new(Memory::from(0, 0)),
+            memory: Mutex::new(Memory::from(0, 0, 0)),
             filter: RwLock::default(),
             moved: Condvar::new(),
-            tail: Mutex::default(),
             broken: AtomicBool::new(false),
             given_up: AtomicBool::new(false),
         };
@@ -203,12 +201,13 @@ impl Index {
         }
     }
 
-    /// Takes the keys of entries that have just been added to the tree, which now has `size` entries.
-    pub(crate) fn add(&self, keys: &[(Hash, LeafIndex)], size: TreeSize) {
+    /// Takes the rows of entries that have just been added to the tree, which now has `size` entries.
+    pub(crate) fn add(&self, rows: &[Row], size: TreeSize) {
         let mut memory = self.memory();
         memory.make_room(self.memory_entries);
-        for (key, index) in keys {
-            memory.recent.insert(key, index.get());
+        memory.insert(rows.iter());
+        if self.identity.kind == LogKind::Records {
+            memory.waiting.extend(rows.iter(), size.get());
         }
         memory.added = Some(Instant::now());
         let goal = full_bundle_entries(size);
@@ -296,7 +295,7 @@ impl Index {
         };
         let store = self.store().ok_or(IndexError::Unwritten)?;
         let filled = self.step(&store, &mut watermark, filled, goal)?;
-        self.memory().filled = filled;
+        self.memory().moved(filled);
         self.moved.notify_all();
         Ok(())
     }
@@ -304,9 +303,12 @@ impl Index {
     /// Whether enough keys wait to be moved.
     fn moving_is_due(&self, memory: &Memory) -> Due {
         let waiting = memory.goal.saturating_sub(memory.filled);
-        let (enough, urgent) = match self.has_large_steps() {
-            true => (LARGE_STEP_ENTRIES, self.memory_entries / 2),
-            false => (1, 1),
+        let (enough, urgent) = match self.identity.kind {
+            _ if !self.has_large_memory() => (1, 1),
+            LogKind::Raw => (LARGE_STEP_ENTRIES, self.memory_entries / 2),
+            // Those whose rows are not in memory are not looked up before they are in the database.
+            LogKind::Records if memory.waiting.is_step() || memory.waiting.first() > memory.filled => (1, 1),
+            LogKind::Records => (1, u64::MAX),
         };
         match waiting {
             _ if waiting < enough => Due::Never,
@@ -315,14 +317,17 @@ impl Index {
         }
     }
 
-    /// Whether keys may wait in memory: then it has all of them, which look-ups rely on, and room for far more.
-    fn has_large_steps(&self) -> bool {
-        self.identity.kind == LogKind::Raw && self.memory_entries >= 8 * LARGE_STEP_ENTRIES
+    /// Whether keys may wait in memory: it has room for far more.
+    fn has_large_memory(&self) -> bool {
+        self.memory_entries >= 8 * LARGE_STEP_ENTRIES
     }
 
     /// Most entries whose keys are moved in one go.
     fn step_entries(&self) -> u64 {
-        if self.has_large_steps() { LARGE_STEP_ENTRIES } else { STEP_ENTRIES }
+        match self.identity.kind {
+            LogKind::Raw if self.has_large_memory() => LARGE_STEP_ENTRIES,
+            _ => STEP_ENTRIES,
+        }
     }
 
     fn look_up(&self, keys: &[Hash]) -> Result<Vec<Option<Known>>, IndexError> {

@@ -13,7 +13,7 @@ use crate::kind::LogKind;
 
 /// In which list of the index a row is. The order is the one rows are written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum List {
+pub(crate) enum List {
     /// The keys that keep entries from being logged twice.
     Once,
     /// The leaf hashes of records.
@@ -24,10 +24,10 @@ pub(super) enum List {
 
 /// One entry under one of its keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Row {
-    pub(super) list: List,
-    pub(super) key: Hash,
-    pub(super) index: u64,
+pub(crate) struct Row {
+    pub(crate) list: List,
+    pub(crate) key: Hash,
+    pub(crate) index: u64,
 }
 
 /// The list that has what is looked up.
@@ -55,16 +55,30 @@ pub(super) fn record_id(entry: &[u8]) -> Option<Hash> {
     Some(sha256(&entry[..end]))
 }
 
-/// The rows of the record at `index`.
+/// The rows of the record at `index`, from the bytes of its entry.
 pub(super) fn rows_of_record(entry: &[u8], index: u64) -> Result<Vec<Row>, IndexError> {
     let record = SignedRecord::parse(entry).map_err(|source| IndexError::Record { index, source })?;
-    let row = |list, key| Row { list, key, index };
-    let own = [row(List::Once, *record.record_id().hash()), row(List::Leaf, leaf_hash(entry))];
-    let mut rows: Vec<Row> = own.into();
-    rows.extend(artifacts(&record).map(|digest| row(List::Artifact, digest)));
-    rows.sort_unstable();
-    rows.dedup();
+    let mut rows = Vec::new();
+    push_rows(*record.record_id().hash(), leaf_hash(entry), Some(&record), index, &mut rows);
     Ok(rows)
+}
+
+/// Adds the rows of the entry at `index`, each once: `key` keeps it from being logged twice, and in a log of records
+/// it is this record, with this leaf hash.
+pub(crate) fn push_rows(
+    key: Hash,
+    leaf: Hash,
+    record: Option<&SignedRecord>,
+    index: u64,
+    rows: &mut Vec<Row>,
+) {
+    rows.push(Row { list: List::Once, key, index });
+    let Some(record) = record else { return };
+    rows.push(Row { list: List::Leaf, key: leaf, index });
+    let mut artifacts: Vec<Hash> = artifacts(record).collect();
+    artifacts.sort_unstable();
+    artifacts.dedup();
+    rows.extend(artifacts.into_iter().map(|key| Row { list: List::Artifact, key, index }));
 }
 
 /// The digests of the artifacts a record names.

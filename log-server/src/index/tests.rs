@@ -7,7 +7,9 @@ use indelible_proto::sign::{LogSigner, SecretKey};
 use tempfile::TempDir;
 
 use super::rows::{List, Row};
+use super::waiting::Waiting;
 use super::*;
+use crate::sequencer::tests::records::chain;
 use crate::sequencer::{CoreSettings, Sequencer, Submission, System, create};
 
 const ENTRIES: u64 = 2000;
@@ -22,12 +24,17 @@ fn key(number: u64) -> Hash {
 
 /// A raw log of entries numbered from 0, and its tree.
 fn log() -> (TempDir, Arc<TreeReader>) {
+    let entries = (0..ENTRIES).map(|number| Submission::Raw(entry(number))).collect();
+    log_of(LogKind::Raw, entries)
+}
+
+fn log_of(kind: LogKind, entries: Vec<Submission>) -> (TempDir, Arc<TreeReader>) {
     let dir = TempDir::new().unwrap();
     let name = KeyName::parse("log.example").unwrap();
     let settings = CoreSettings {
         data_dir: dir.path().join("data"),
         origin: Origin::parse("log.example").unwrap(),
-        kind: LogKind::Raw,
+        kind,
         signer: LogSigner::new(SecretKey::from_seed(KeyKind::Log, name, [1; 32])).unwrap(),
         queue_entries: 10_000,
         queue_bytes: 1 << 20,
@@ -36,14 +43,17 @@ fn log() -> (TempDir, Arc<TreeReader>) {
     };
     create(&settings).unwrap();
     let sequencer = Sequencer::open(settings).unwrap();
-    let entries = (0..ENTRIES).map(|number| Submission::Raw(entry(number))).collect();
     sequencer.handle().submit_many(entries).unwrap().blocking_recv().unwrap();
     let tree = sequencer.handle().tree();
     (dir, tree)
 }
 
 fn open(dir: &TempDir, tree: &Arc<TreeReader>, memory_entries: usize) -> Index {
-    let identity = Identity { origin_hash: sha256(b"log.example"), kind: LogKind::Raw };
+    open_as(LogKind::Raw, dir, tree, memory_entries)
+}
+
+fn open_as(kind: LogKind, dir: &TempDir, tree: &Arc<TreeReader>, memory_entries: usize) -> Index {
+    let identity = Identity { origin_hash: sha256(b"log.example"), kind };
     Index::open(&dir.path().join("own-index"), identity, Arc::clone(tree), memory_entries).unwrap()
 }
 
@@ -137,7 +147,7 @@ fn a_leftover_of_a_killed_opening_does_not_cost_the_database() {
 
 #[test]
 fn gives_up_only_what_is_in_the_database() {
-    let mut memory = Memory::from(0, 0);
+    let mut memory = Memory::from(0, 0, 0);
     let max = 1024;
     for number in 0..1024 {
         assert!(memory.has_room(max));
@@ -238,7 +248,7 @@ fn what_is_added_while_it_is_made_again_is_known_after() {
     assert!(index.memory().closed, "a stop is not forgotten");
     // The same keys again, as from one who adds what the tree already shows.
     let again: Vec<_> =
-        (1990..ENTRIES).map(|number| (key(number), LeafIndex::new(number).unwrap())).collect();
+        (1990..ENTRIES).map(|number| Row { list: List::Once, key: key(number), index: number }).collect();
     index.add(&again, tree.signed_size());
     assert_knows_everything(&index);
 }
@@ -250,4 +260,94 @@ fn one_step_moves_no_more_rows_than_its_limit_and_the_bundle_it_is_in() {
     let store = Store::open(&dir.path().join("steps"), index.identity).unwrap();
     let end = index.step(&store, &mut 0, 0, 1536).unwrap();
     assert_eq!(end, 1536, "a raw log has one row an entry");
+}
+
+/// A log of 600 records, the record ids, leaf hashes and artifacts of some of them, and where these are.
+fn log_of_records() -> (TempDir, Arc<TreeReader>, Vec<(LookupKey, Vec<u64>)>) {
+    let records = chain(0, 600);
+    let submissions = records.iter().cloned().map(|record| Submission::Record(Box::new(record)));
+    let (dir, tree) = log_of(LogKind::Records, submissions.collect());
+    let mut keys = Vec::new();
+    for index in [1, 255, 256, 511, 512, 599] {
+        let record = &records[index];
+        let artifact = record.statement().subject[0].sha256.unwrap();
+        let of_record = [
+            LookupKey::Record(record.record_id()),
+            LookupKey::Leaf(record.to_entry().leaf_hash()),
+            LookupKey::Artifact(artifact),
+        ];
+        keys.extend(of_record.into_iter().map(|key| (key, vec![index as u64])));
+    }
+    (dir, tree, keys)
+}
+
+/// Where the index finds each key, and up to where it looked.
+fn found_of(index: &Index, keys: &[(LookupKey, Vec<u64>)]) -> Vec<(Vec<u64>, u64)> {
+    let look = |key: &LookupKey| {
+        let places = index.places(key, LeafIndex::default(), 10).unwrap();
+        (places.found.iter().map(|(index, _)| index.get()).collect(), places.size.get())
+    };
+    keys.iter().map(|(key, _)| look(key)).collect()
+}
+
+#[test]
+fn a_record_is_looked_up_wherever_its_rows_are() {
+    let (dir, tree, keys) = log_of_records();
+    let all: Vec<_> = keys.iter().map(|(_, indices)| (indices.clone(), 600)).collect();
+    // Once without a database, once with one that has two bundles.
+    for in_database in [0, 512] {
+        let index = open_as(LogKind::Records, &dir, &tree, 10_000);
+        assert_eq!(index.memory().filled, in_database);
+        assert_eq!(found_of(&index, &keys), all);
+        while is_behind(&index) {
+            index.move_some().unwrap();
+            assert_eq!(found_of(&index, &keys), all);
+        }
+        let memory = index.memory();
+        assert_eq!((memory.filled, memory.waiting.first(), memory.waiting.end()), (512, 512, 600));
+        drop(memory);
+        index.close();
+        index.keep_moving();
+    }
+}
+
+#[test]
+fn records_whose_rows_are_not_in_memory_are_found_once_they_are_in_the_database() {
+    let (dir, tree, keys) = log_of_records();
+    let index = open_as(LogKind::Records, &dir, &tree, 10_000);
+    let mut waiting = Waiting::from(512);
+    for index in 512..600 {
+        let artifact = Row { list: List::Artifact, key: sha256(format!("1.{index}").as_bytes()), index };
+        waiting.extend([artifact].iter(), index + 1);
+    }
+    index.memory().waiting = waiting;
+    let artifacts: Vec<_> =
+        keys.into_iter().filter(|(key, _)| matches!(key, LookupKey::Artifact(_))).collect();
+    assert_eq!(
+        found_of(&index, &artifacts),
+        vec![(vec![], 0); 6],
+        "nothing is said of what was not looked at"
+    );
+    while is_behind(&index) {
+        index.move_some().unwrap();
+    }
+    let all: Vec<_> = artifacts.iter().map(|(_, indices)| (indices.clone(), 600)).collect();
+    assert_eq!(found_of(&index, &artifacts), all);
+}
+
+#[test]
+fn rows_are_moved_from_memory_only_if_all_of_them_are_there() {
+    let (dir, tree, mut keys) = log_of_records();
+    let index = open_as(LogKind::Records, &dir, &tree, 10_000);
+    // As if the tree had entries that have not been added yet.
+    let mut waiting = Waiting::from(0);
+    let first = Row { list: List::Once, key: sha256(b"of the first"), index: 0 };
+    waiting.extend([first].iter(), 511);
+    index.memory().waiting = waiting;
+    while is_behind(&index) {
+        index.move_some().unwrap();
+    }
+    keys.retain(|(_, indices)| indices[0] < 512);
+    let all: Vec<_> = keys.iter().map(|(_, indices)| indices.clone()).collect();
+    assert_eq!(found_of(&index, &keys).into_iter().map(|(found, _)| found).collect::<Vec<_>>(), all);
 }

@@ -125,7 +125,7 @@ impl Log {
     }
 
     fn commit(&mut self, batch: PlannedBatch) -> Result<(), SequencerError> {
-        let PlannedBatch { first, head, entries, keys, step } = batch;
+        let PlannedBatch { first, head, entries, rows, step } = batch;
         self.self_check.follow(first, &entries, &head)?;
         let signed = SignedHead::sign(&self.origin, head, &self.signer)?;
         self.unsynced_bytes += entries.len() as u64;
@@ -149,7 +149,7 @@ impl Log {
             self.writer.write_waiting()?;
         }
         self.reader.show(Arc::clone(&self.integrated.edge));
-        self.index.add(&keys, head.size);
+        self.index.add(&rows, head.size);
         self.signed.send_replace(Arc::new(signed));
         Ok(())
     }

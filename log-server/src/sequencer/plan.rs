@@ -12,7 +12,7 @@ use indelible_proto::tree::TreeHead;
 
 use super::queue::{Candidate, Occurrence, Outcome};
 use super::state::{Channels, NewEntry, Step};
-use crate::index::Known;
+use crate::index::{Known, Row, push_rows};
 use crate::openers::{Openers, OpeningError};
 use crate::storage::entries::{self, Encoder};
 use crate::tree_reader::Edge;
@@ -33,8 +33,8 @@ pub(super) struct PlannedBatch {
     pub(super) head: TreeHead,
     /// The entries as in a bundle.
     pub(super) entries: Bytes,
-    /// The entries' keys.
-    pub(super) keys: Vec<(Hash, LeafIndex)>,
+    /// What the entries are found by.
+    pub(super) rows: Vec<Row>,
     pub(super) step: Step,
 }
 
@@ -159,15 +159,18 @@ fn assemble(
         encoder.push(candidate.entry());
     }
     let encoded = encoder.finish();
-    let keys = (0..).zip(&new).map(|(position, (candidate, _))| (candidate.key, index_of(first, position)));
-    let keys = keys.collect();
+    let mut rows = Vec::with_capacity(new.len());
+    for (position, (candidate, _)) in new.iter().enumerate() {
+        let index = index_of(first, position).get();
+        push_rows(candidate.key, candidate.leaf_hash, candidate.record(), index, &mut rows);
+    }
     let entries = new.into_iter().map(|(candidate, channel)| NewEntry {
         leaf_hash: candidate.leaf_hash,
         encoded_bytes: entries::encoded_len(candidate.entry().len()),
         channel,
     });
     let step = Step::grow(edge, &encoded, entries)?;
-    Ok(PlannedBatch { first, head: step.head(), entries: encoded, keys, step })
+    Ok(PlannedBatch { first, head: step.head(), entries: encoded, rows, step })
 }
 
 /// The index of the entry at a position of the batch. A batch beyond the largest tree is refused as a whole
