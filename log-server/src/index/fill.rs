@@ -12,7 +12,7 @@ use super::filter::Filter;
 use super::memory::Memory;
 use super::progress::Progress;
 use super::rows::{List, Row, record_id, rows_of_record};
-use super::store::{self, MAX_BATCH_ROWS, Store};
+use super::store::{self, Store};
 use super::waiting::STEP_ROWS;
 use super::{Index, IndexError, STEP_ENTRIES};
 use crate::kind::LogKind;
@@ -21,6 +21,8 @@ use crate::storage::tiles::{BUNDLE_ENTRIES, full_bundle_entries};
 
 /// After how many entries the database is synced while it catches up.
 const SYNC_ENTRIES: u64 = STEP_ENTRIES;
+/// How many rows are put into the filter at once.
+const FILTERED_ROWS: usize = 1024;
 /// How many entries are put into the filter after a start before anything else is looked at.
 const FILTERED_ENTRIES: u64 = 16 * BUNDLE_ENTRIES;
 
@@ -135,11 +137,12 @@ impl Index {
             end = last;
         }
         rows.sort_unstable();
-        for batch in rows.chunks(MAX_BATCH_ROWS) {
+        for some in rows.chunks(FILTERED_ROWS) {
             // Not all at once: who looks something up waits for it.
-            self.filter_mut().extend(keys(batch));
-            store.insert(batch)?;
+            self.filter_mut().extend(keys(some));
         }
+        store.insert(&rows)?;
+        store.tidy(|| !self.memory().closed)?;
         if end - *watermark >= SYNC_ENTRIES {
             store.set_watermark(end)?;
             *watermark = end;

@@ -133,8 +133,7 @@ impl Index {
 
 fn stored(store: &Store, list: List, key: &Hash, from: u64, limit: usize) -> Result<Vec<u64>, IndexError> {
     Ok(match list {
-        List::Once => store.get(key)?.into_iter().collect(),
-        List::Leaf => store.get_leaf(key)?.into_iter().collect(),
-        List::Artifact => store.artifact(key, from, limit)?,
+        List::Once | List::Leaf => store.get(list, key)?.into_iter().collect(),
+        List::Artifact => store.all(list, key, from, limit)?,
     })
 }

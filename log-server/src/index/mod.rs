@@ -20,6 +20,7 @@ mod memory;
 mod progress;
 mod recent;
 mod rows;
+mod runs;
 mod store;
 mod waiting;
 
@@ -41,6 +42,7 @@ use crate::storage::tiles::{BUNDLE_ENTRIES, full_bundle_entries};
 use crate::tree_reader::{ReadError, TreeReader};
 use filter::Filter;
 use memory::Memory;
+use rows::List;
 pub(crate) use rows::{Row, push_rows};
 use store::Store;
 pub use store::StoreError;
@@ -349,7 +351,7 @@ impl Index {
                 if filtered == 0 && !filter.may_have(key) {
                     continue;
                 }
-                if let Some(index) = store.get(key)? {
+                if let Some(index) = store.get(List::Once, key)? {
                     if let Some(trusted) = trusted(key, index) {
                         *found = Some(trusted);
                         continue;

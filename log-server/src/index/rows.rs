@@ -22,6 +22,21 @@ pub(crate) enum List {
     Artifact,
 }
 
+impl List {
+    /// The list as one byte in the database, in the same order.
+    pub(super) fn as_byte(self) -> u8 {
+        match self {
+            Self::Once => 1,
+            Self::Leaf => 2,
+            Self::Artifact => 3,
+        }
+    }
+
+    pub(super) fn from_byte(byte: u8) -> Option<Self> {
+        [Self::Once, Self::Leaf, Self::Artifact].into_iter().find(|list| list.as_byte() == byte)
+    }
+}
+
 /// One entry under one of its keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Row {

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use std::thread;
 use std::time::Duration;
 
@@ -17,12 +18,10 @@ use indelible_proto::wire::Reader;
 use rustix::fs::{FlockOperation, flock};
 
 use super::rows::{List, Row};
+use super::runs::Runs;
 use crate::journal::Identity;
 use crate::storage::{DiskError, Storage};
 
-/// Most rows in one batch. sled keeps more in memory the longer a batch is: with this and short segments
-/// 260 MB while a million keys are added, with batches of 1,000 and its own segments of 512 KiB 1,150 MB.
-pub(super) const MAX_BATCH_ROWS: usize = 100;
 /// Length of a segment of sled's file in bytes.
 const SEGMENT_BYTES: usize = 64 * 1024;
 /// What sled aims to keep in memory, in bytes.
@@ -31,13 +30,9 @@ const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 const CLOSING_WAIT: Duration = Duration::from_millis(10);
 const MAX_CLOSING_WAITS: u32 = 500;
 /// Changes whenever an older index could be read wrongly.
-const VERSION: u8 = 2;
-/// The key of what the database says about itself; every other key is 32 bytes long or longer.
+const VERSION: u8 = 3;
+/// The key of what the database says about itself.
 const STATUS_KEY: &[u8] = b"status";
-/// What stands before the keys of [`List::Leaf`] and [`List::Artifact`]. Those of [`List::Once`] are bare, 32
-/// bytes with the entry's index as the value, so that lengths tell the lists apart.
-const LEAF_MARK: u8 = b'l';
-const ARTIFACT_MARK: u8 = b'a';
 
 /// Why the database can't be used. It is deleted and made again.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +58,8 @@ pub(super) struct Store {
     db: sled::Db,
     file: File,
     identity: Identity,
+    /// Readers hold this until they are done, so that nothing is deleted under them.
+    runs: RwLock<Runs>,
 }
 
 impl Store {
@@ -79,7 +76,8 @@ impl Store {
         let config = config.cache_capacity(CACHE_BYTES).segment_size(SEGMENT_BYTES);
         let db = guarded(|| config.open())?;
         let file = File::open(dir.join("db")).map_err(sled::Error::Io)?;
-        Ok(Self { db, file, identity })
+        let runs = RwLock::new(guarded(|| Runs::load(&db))?);
+        Ok(Self { db, file, identity, runs })
     }
 
     /// Up to which entry every key is there and durable; `None` if the database is new, of another log, or of
@@ -97,49 +95,63 @@ impl Store {
     /// Notes that every key up to `watermark` is there. Makes the keys durable first, so that the note is
     /// true whenever it is found.
     pub(super) fn set_watermark(&self, watermark: u64) -> Result<(), StoreError> {
-        guarded(|| self.db.flush())?;
-        self.file.sync_data().map_err(sled::Error::Io)?;
+        self.sync()?;
         let mut status = self.status_prefix();
         status.put_u64(watermark);
         guarded(|| self.db.insert(STATUS_KEY, status.as_slice()))?;
         Ok(())
     }
 
-    /// Adds rows, at most [`MAX_BATCH_ROWS`].
+    /// Adds rows, which are sorted. One caller at a time.
     pub(super) fn insert(&self, rows: &[Row]) -> Result<(), StoreError> {
-        let mut batch = sled::Batch::default();
-        for row in rows {
-            let index = row.index.to_be_bytes();
-            match row.list {
-                List::Once => batch.insert(row.key.as_bytes().as_slice(), index.as_slice()),
-                List::Leaf => batch.insert(marked(LEAF_MARK, &row.key), index.as_slice()),
-                List::Artifact => {
-                    batch.insert([&marked(ARTIFACT_MARK, &row.key), index.as_slice()].concat(), &[]);
-                }
-            }
+        if rows.is_empty() {
+            return Ok(());
         }
-        guarded(|| self.db.apply_batch(batch))
+        let runs = guarded(|| self.runs().with(&self.db, rows))?;
+        self.set_runs(runs)
+    }
+
+    /// Keeps the number of runs small, and deletes what is left of others, as long as `goes_on` says so. The same
+    /// caller.
+    pub(super) fn tidy(&self, goes_on: impl Fn() -> bool) -> Result<(), StoreError> {
+        let runs = self.runs().clone();
+        if let Some(merged) = guarded(|| runs.merged(&self.db, &goes_on))? {
+            self.set_runs(merged)?;
+            // Or what they are merged of could be gone after a crash, and they, too.
+            self.sync()?;
+        }
+        let runs = self.runs().clone();
+        while goes_on() && guarded(|| runs.delete_others(&self.db))? {}
+        Ok(())
     }
 
     /// The index under a key that one entry has. It is a hint until the entry there was looked at.
-    pub(super) fn get(&self, key: &Hash) -> Result<Option<u64>, StoreError> {
-        index_of(guarded(|| self.db.get(key.as_bytes()))?)
+    pub(super) fn get(&self, list: List, key: &Hash) -> Result<Option<u64>, StoreError> {
+        let runs = self.runs();
+        guarded(|| runs.get(&self.db, list, key))
     }
 
-    /// The same by the leaf hash of a record.
-    pub(super) fn get_leaf(&self, key: &Hash) -> Result<Option<u64>, StoreError> {
-        index_of(guarded(|| self.db.get(marked(LEAF_MARK, key)))?)
+    /// The first indices from `from` on under a key that many entries may have, in order, at most `max` of them.
+    pub(super) fn all(&self, list: List, key: &Hash, from: u64, max: usize) -> Result<Vec<u64>, StoreError> {
+        let runs = self.runs();
+        guarded(|| runs.all(&self.db, list, key, from, max))
     }
 
-    /// The first indices from `from` on under the digest of an artifact, in order, at most `max` of them.
-    pub(super) fn artifact(&self, digest: &Hash, from: u64, max: usize) -> Result<Vec<u64>, StoreError> {
-        let mark = marked(ARTIFACT_MARK, digest);
-        let bounds = [from, u64::MAX].map(|index| [mark.as_slice(), &index.to_be_bytes()].concat());
-        let [first, last] = bounds;
-        let rows = guarded(|| self.db.range(first..=last).keys().take(max).collect::<Result<Vec<_>, _>>())?;
-        let index = |row: sled::IVec| row.get(mark.len()..).and_then(|index| index.try_into().ok());
-        let indices = rows.into_iter().map(|row| index(row).map(u64::from_be_bytes).ok_or(StoreError::Value));
-        indices.collect()
+    fn sync(&self) -> Result<(), StoreError> {
+        guarded(|| self.db.flush())?;
+        Ok(self.file.sync_data().map_err(sled::Error::Io)?)
+    }
+
+    fn runs(&self) -> RwLockReadGuard<'_, Runs> {
+        self.runs.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_runs(&self, runs: Runs) -> Result<(), StoreError> {
+        // Taken once nobody reads: what is in the old ones only may be deleted from then on.
+        let mut current = self.runs.write().unwrap_or_else(PoisonError::into_inner);
+        guarded(|| runs.save(&self.db))?;
+        *current = runs;
+        Ok(())
     }
 
     fn status_prefix(&self) -> Vec<u8> {
@@ -173,15 +185,6 @@ pub(super) fn delete(dir: &Path) -> Result<(), StoreError> {
     }
 }
 
-fn marked(mark: u8, key: &Hash) -> Vec<u8> {
-    [&[mark], key.as_bytes().as_slice()].concat()
-}
-
-fn index_of(value: Option<sled::IVec>) -> Result<Option<u64>, StoreError> {
-    let index = value.map(|value| <[u8; 8]>::try_from(&*value).map(u64::from_be_bytes));
-    index.transpose().map_err(|_| StoreError::Value)
-}
-
-fn guarded<T>(call: impl FnOnce() -> sled::Result<T>) -> Result<T, StoreError> {
-    catch_unwind(AssertUnwindSafe(call)).map_err(|_| StoreError::Panic)?.map_err(StoreError::Sled)
+fn guarded<T, E: Into<StoreError>>(call: impl FnOnce() -> Result<T, E>) -> Result<T, StoreError> {
+    catch_unwind(AssertUnwindSafe(call)).map_err(|_| StoreError::Panic)?.map_err(Into::into)
 }

@@ -168,11 +168,16 @@ fn an_index_that_points_at_the_wrong_entry_is_not_believed() {
     drop(Sequencer::open_tuned(log.settings(), tuning).unwrap());
     {
         let db = sled::Config::new().path(log.data().join("index")).segment_size(64 * 1024).open().unwrap();
-        let key = |number: u64| *entry(number).leaf_hash().as_bytes();
-        assert!(db.get(key(17)).unwrap().is_some(), "the key is in the database");
-        // A key that is not in the log, and one whose index is another's.
-        db.insert(key(1_000_000), &17u64.to_be_bytes()).unwrap();
-        db.insert(key(18), &19u64.to_be_bytes()).unwrap();
+        let mut runs = db.get("runs").unwrap().unwrap().to_vec();
+        assert!(!runs.is_empty(), "there are keys in the database");
+        // One more run, the newest: with a key that is not in the log, and one whose index is another's.
+        let run = 1_000_000u64.to_be_bytes();
+        runs.extend_from_slice(&[&run[..], &[0]].concat());
+        db.insert("runs", runs).unwrap();
+        for (number, index) in [(1_000_000, 17u64), (18, 19)] {
+            let row = [entry(number).leaf_hash().as_bytes().as_slice(), &index.to_be_bytes()].concat();
+            db.insert([&run[..], &[1], &row].concat(), row).unwrap();
+        }
         db.flush().unwrap();
     }
     let sequencer = Sequencer::open_tuned(log.settings(), tuning).unwrap();
