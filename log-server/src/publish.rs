@@ -11,7 +11,7 @@
 //! file can be replaced by any copy of this log's checkpoint, since every copy is checked.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use indelible_proto::note::{MAX_NOTE_BYTES, NoteError, SignedNote};
@@ -104,6 +104,8 @@ pub struct Published {
     note: SignedNote,
     bytes: Bytes,
     standing: Standing,
+    /// Once somebody has asked for it.
+    verified: OnceLock<VerifiedCheckpoint>,
 }
 
 impl Published {
@@ -127,9 +129,22 @@ impl Published {
         self.standing
     }
 
+    /// The note as `policy`, which is always the log's own, judges it. Its signatures are verified once, however many
+    /// proofs end in it.
+    ///
+    /// # Errors
+    /// If it would not verify for a client.
+    pub fn verified(&self, policy: &Policy) -> Result<&VerifiedCheckpoint, PolicyError> {
+        if let Some(verified) = self.verified.get() {
+            return Ok(verified);
+        }
+        let verified = policy.verify(&self.note)?;
+        Ok(self.verified.get_or_init(|| verified))
+    }
+
     fn new(head: TreeHead, note: SignedNote, standing: Standing) -> Self {
         let bytes = Bytes::from(note.encode());
-        Self { head, note, bytes, standing }
+        Self { head, note, bytes, standing, verified: OnceLock::new() }
     }
 }
 

@@ -19,7 +19,7 @@ use crate::hash::Hash;
 use crate::note::{NoteError, SignedNote};
 use crate::policy::{Policy, PolicyError, VerifiedCheckpoint};
 use crate::size::LeafIndex;
-use crate::tree::{InclusionError, InclusionProof, MAX_PROOF_HASHES};
+use crate::tree::{InclusionError, InclusionProof, MAX_PROOF_HASHES, TreeHead};
 use crate::wire::{DecodeError, DecodeErrorKind, Reader, decode_base64, encode_base64, parse_decimal};
 
 const FIRST_LINE: &str = "c2sp.org/tlog-proof@v1";
@@ -119,9 +119,15 @@ impl LogProof {
     pub fn verify(&self, leaf_hash: &Hash, policy: &Policy) -> Result<Logged, ProofError> {
         // 2. and 3. Origin and log signature; every known cosignature and the quorum.
         let checkpoint = policy.verify(&self.note)?;
-        // 4. The leaf is in the signed tree.
-        self.proof.verify(leaf_hash, self.index, &checkpoint.head())?;
+        self.verify_inclusion(leaf_hash, &checkpoint.head())?;
         Ok(Logged { index: self.index, leaf_hash: *leaf_hash, checkpoint })
+    }
+
+    /// The last step of [`Self::verify`] alone, for many proofs of one checkpoint: whether the head is that of the
+    /// proof's note, and to be believed, is not checked.
+    pub fn verify_inclusion(&self, leaf_hash: &Hash, head: &TreeHead) -> Result<(), ProofError> {
+        // 4. The leaf is in the signed tree.
+        Ok(self.proof.verify(leaf_hash, self.index, head)?)
     }
 }
 

@@ -69,10 +69,10 @@ impl KnownChannel {
         )
         .into_bytes();
         for Known { record, seen, before } in &self.records {
-            let leaf = record.encode();
+            let leaf = record.leaf();
             let line = format!("record {} {} {}\n", leaf.len(), word(*seen), word(*before));
             bytes.extend_from_slice(line.as_bytes());
-            bytes.extend_from_slice(&leaf);
+            bytes.extend_from_slice(leaf);
         }
         bytes
     }
@@ -103,7 +103,7 @@ impl KnownChannel {
     /// About how long [`Self::encode`] is, never less.
     pub(super) fn encoded_len(&self) -> usize {
         const AROUND: usize = 128;
-        let sizes = self.records.iter().map(|known| known.record.encode().len().saturating_add(AROUND));
+        let sizes = self.records.iter().map(|known| known.record.leaf().len().saturating_add(AROUND));
         sizes.fold(ChannelState::MAX_BYTES.saturating_add(AROUND), usize::saturating_add)
     }
 }

@@ -171,9 +171,11 @@ impl Log {
         };
         let inclusion = tree.inclusion(place.index, size).map_err(Problem::Read)?;
         let leaf_hash = leaf_hash(&entry);
-        let proof = LogProof::new(Some(entry), place.index, inclusion, published.note().clone());
+        let checkpoint =
+            published.verified(&self.policy).map_err(|error| Problem::SelfCheck(error.into()))?;
+        let proof = LogProof::new(Some(entry), place.index, inclusion, checkpoint.note().clone());
         let proof = proof.map_err(Problem::SelfCheck)?;
-        proof.verify(&leaf_hash, &self.policy).map_err(Problem::SelfCheck)?;
+        proof.verify_inclusion(&leaf_hash, &checkpoint.head()).map_err(Problem::SelfCheck)?;
         Ok(proof.encode())
     }
 }

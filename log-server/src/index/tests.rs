@@ -262,8 +262,11 @@ fn one_step_moves_no_more_rows_than_its_limit_and_the_bundle_it_is_in() {
     assert_eq!(end, 1536, "a raw log has one row an entry");
 }
 
+/// What is looked up, and the entries that have it.
+type Wanted = Vec<(LookupKey, Vec<u64>)>;
+
 /// A log of 600 records, the record ids, leaf hashes and artifacts of some of them, and where these are.
-fn log_of_records() -> (TempDir, Arc<TreeReader>, Vec<(LookupKey, Vec<u64>)>) {
+fn log_of_records() -> (TempDir, Arc<TreeReader>, Wanted) {
     let records = chain(0, 600);
     let submissions = records.iter().cloned().map(|record| Submission::Record(Box::new(record)));
     let (dir, tree) = log_of(LogKind::Records, submissions.collect());
