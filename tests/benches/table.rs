@@ -16,6 +16,7 @@ mod admission;
 mod append;
 mod bare;
 mod batches;
+mod bundle;
 mod cpu;
 mod growth;
 mod hammer;
@@ -24,6 +25,7 @@ mod limits;
 mod local_log;
 mod machine;
 mod peers;
+mod process;
 mod publish;
 mod reads;
 mod report;
@@ -31,6 +33,7 @@ mod startup;
 mod stats;
 mod sustained;
 mod verify;
+mod watch;
 
 use std::cell::OnceCell;
 use std::path::Path;
@@ -47,7 +50,7 @@ use startup::LargeLog;
 #[derive(Debug, Parser)]
 #[command(name = "cargo bench -p indelible-tests --")]
 struct Args {
-    /// Only these rows: sustained, growth, append, batches, hammer, http, publish, reads, verify, disk, startup, admission
+    /// Only these rows: sustained, growth, append, batches, hammer, http, publish, reads, verify, disk, startup, admission, process, watch, bundle
     rows: Vec<String>,
     /// Small amounts: whether every row runs, not how fast
     #[arg(long)]
@@ -99,7 +102,7 @@ impl Plan {
 }
 
 /// The rows in the order of the table.
-const ROWS: [&str; 12] = [
+const ROWS: [&str; 15] = [
     "sustained",
     "append",
     "batches",
@@ -112,9 +115,13 @@ const ROWS: [&str; 12] = [
     "reads",
     "growth",
     "admission",
+    "process",
+    "watch",
+    "bundle",
 ];
 /// Those that start the project's programs.
-const PROCESS_ROWS: [&str; 6] = ["batches", "hammer", "http", "publish", "startup", "reads"];
+const PROCESS_ROWS: [&str; 9] =
+    ["batches", "hammer", "http", "publish", "startup", "reads", "process", "watch", "bundle"];
 
 fn main() -> Result<()> {
     let args = Args::parse();
@@ -182,6 +189,9 @@ fn measure(row: &str, plan: &Plan, made: &OnceCell<LargeLog>) -> Result<Vec<Line
         "verify" => verify::run(plan),
         "startup" => startup::startup(plan, large()?),
         "disk" => startup::disk(plan, large()?),
+        "process" => process::run(plan),
+        "watch" => watch::run(plan),
+        "bundle" => bundle::run(plan),
         _ => admission::run(plan),
     }
 }

@@ -59,6 +59,11 @@ impl Channel {
         &self.signer
     }
 
+    /// The artifact of the newest release.
+    pub fn artifact(&self) -> String {
+        artifact(&version(self.seq.saturating_sub(1)))
+    }
+
     fn opening(&self) -> Result<Statement> {
         let body = ChannelBody {
             owner: Owner { name: "Vendor Example".to_owned(), uri: "https://vendor.example/".to_owned() },
@@ -73,7 +78,7 @@ impl Channel {
     }
 
     fn release(&self, opening: RecordId, newest: RecordId) -> Result<Statement> {
-        let version = format!("1.{}.0", self.seq);
+        let version = version(self.seq);
         let digest = |what: &str| sha256(format!("{what} of {version}").as_bytes());
         let body = ReleaseBody {
             version: version.clone(),
@@ -86,7 +91,7 @@ impl Channel {
             sbom: Some(digest("bill of materials")),
         };
         let name = format!("product-{version}-x86_64.tar.gz");
-        let subject = Subject { name, sha256: Some(digest("artifact")), dir_hash1: None };
+        let subject = Subject { name, sha256: Some(sha256(artifact(&version).as_bytes())), dir_hash1: None };
         let predicate = Predicate::Release(self.common(Some(newest), Some(opening), Some(90 * DAY_S))?, body);
         Ok(Statement { subject: vec![subject], predicate })
     }
@@ -111,6 +116,14 @@ impl Channel {
             extensions: BTreeMap::new(),
         })
     }
+}
+
+fn version(seq: u64) -> String {
+    format!("1.{seq}.0")
+}
+
+fn artifact(version: &str) -> String {
+    format!("artifact of {version}")
 }
 
 /// The time.
