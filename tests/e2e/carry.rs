@@ -3,13 +3,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use indelible_client::carry::{CarryReader, Receipt};
+use indelible_client::carry::{CarryReader, CarryWriter, Manifest, Receipt};
 use indelible_proto::channel_file::{ChannelFile, NewestProof};
 use indelible_proto::entry_bundle::Entry;
+use indelible_proto::proof::LogProof;
 use indelible_proto::record::SignedRecord;
 use indelible_proto::size::TreeSize;
+use indelible_proto::tree::TreeHead;
 use indelible_tests::world::Kind;
-use indelible_tests::{Finished, Rogue, World};
+use indelible_tests::{Finished, Rogue, World, http};
 
 use crate::exit::{EVIDENCE, HOLD, REFUSED, UNDECIDED, USAGE, VERIFIED};
 use crate::published::code;
@@ -300,7 +302,7 @@ fn a_carry_with_any_byte_changed_or_missing_is_refused() {
             "{what}"
         );
     };
-    let step = good.len() / 60;
+    let step = good.len() / 40;
     for at in (0..good.len()).step_by(step).chain([good.len() - 1, good.len() - 2, good.len() - 66]) {
         let mut changed = good.clone();
         changed[at] ^= 1;
@@ -327,6 +329,100 @@ fn sealed(mut carry: Vec<u8>) -> Vec<u8> {
     let digest = indelible_proto::hash::sha256(&carry);
     carry.extend_from_slice(format!("end {}\n", digest.to_hex()).as_bytes());
     carry
+}
+
+/// A carry of someone who can write one: this manifest, and at most one artifact with its proof.
+fn forged(carry: &Manifest, artifact: Option<(&str, &[u8], &LogProof)>) -> Vec<u8> {
+    let mut writer = CarryWriter::start(Vec::new(), carry, artifact.iter().count() as u64).unwrap();
+    if let Some((name, content, proof)) = artifact {
+        let files = [(name.to_owned(), content.len() as u64)];
+        writer.artifact(name, proof, &files, &mut |_| Ok(content)).unwrap();
+    }
+    writer.finish().unwrap()
+}
+
+fn manifest(shop: &Shop, carry: &str) -> Manifest {
+    let bytes = fs::read(shop.file(carry)).unwrap();
+    CarryReader::open(bytes.as_slice()).unwrap().0
+}
+
+#[test]
+fn a_carry_of_someone_who_lies_is_refused() {
+    let shop = Shop::new("0");
+    let inside = Inside { shop: &shop, name: "inside" };
+    shop.release("agent-1", "publish");
+    export(&shop, "1.carry", &[], &[]).expect(VERIFIED);
+    shop.release("agent-2", "publish");
+    export(&shop, "2.carry", &[], &[]).expect(VERIFIED);
+    let (first, second) = (manifest(&shop, "1.carry"), manifest(&shop, "2.carry"));
+    let proof =
+        |name: &str| LogProof::parse(&fs::read(shop.file(&format!("{name}.tlog-proof"))).unwrap()).unwrap();
+    let refused = |bytes: &[u8], reason: &str| {
+        fs::write(shop.file("bad.carry"), bytes).unwrap();
+        let refused = inside.import("bad.carry");
+        assert!(
+            refused.code() == REFUSED && refused.stdout.contains(&format!("\"code\":\"{reason}\"")),
+            "{refused}"
+        );
+        assert!(!inside.out("bad.carry").exists() && contents(&shop.file("inside/checkpoints")).is_empty());
+    };
+    // Something newer than the checkpoint, which would be forgotten: an artifact, and a channel's file.
+    let newer = Some(("agent-2", &b"agent-2"[..], &proof("agent-2")));
+    refused(&forged(&first, newer), "carry-checkpoint-not-newest");
+    let newer = Manifest { channel_files: second.channel_files.clone(), ..first.clone() };
+    refused(&forged(&newer, None), "carry-checkpoint-not-newest");
+    // An artifact with another's proof.
+    refused(&forged(&second, Some(("agent-2", b"agent-2", &proof("agent-1")))), "artifact-mismatch");
+    // A checkpoint that no witness has seen.
+    let note = second.note.with_signatures(second.note.signatures()[..1].to_vec()).unwrap();
+    refused(&forged(&Manifest { note, ..second.clone() }, None), "quorum-not-met");
+    // A tree that the importer never had, and a proof that proves nothing.
+    let since = TreeHead { size: TreeSize::new(2).unwrap(), root: indelible_proto::hash::sha256(b"x") };
+    refused(&forged(&Manifest { since, ..second.clone() }, None), "consistency-proof-length");
+    // A channel that nobody asked for.
+    shop.run(&["keygen", "reviewer.example/reviews", "--out", "reviewer.key"]).expect(VERIFIED);
+    let create =
+        ["channel", "create", REVIEWS, "--owner", "Reviewer", "--out", "reviews", "--key", "reviewer.key"];
+    shop.at_log(&create).expect(VERIFIED);
+    let of = format!("{{ {REVIEWS:?} = \"{}\" }}", shop.id("reviews"));
+    shop.configure(&format!("[[reviewers]]\nkind = \"rebuild\"\nno_fail_by = {of}\n"));
+    export(&shop, "3.carry", &[], &[]).expect(VERIFIED);
+    shop.configure("");
+    refused(&fs::read(shop.file("3.carry")).unwrap(), "carry-channel-not-configured");
+    inside.import("2.carry").expect(VERIFIED);
+    // What is damaged on this machine accuses nobody.
+    for folder in ["checkpoints", "known"] {
+        let (path, whole) = contents(&shop.file("inside").join(folder)).remove(0);
+        fs::write(&path, &whole[1..]).unwrap();
+        assert_eq!(code(&inside.import("2.carry").expect(UNDECIDED)), "state-damaged");
+        fs::write(&path, &whole).unwrap();
+    }
+    inside.import("2.carry").expect(VERIFIED);
+}
+
+#[test]
+fn a_receipt_that_the_log_does_not_bear_out_makes_no_carry() {
+    let shop = Shop::new("0");
+    let inside = Inside { shop: &shop, name: "inside" };
+    shop.release("agent-1", "publish");
+    export(&shop, "1.carry", &[], &[]).expect(VERIFIED);
+    inside.import("1.carry").expect(VERIFIED);
+    let receipt = fs::read_to_string(shop.file("inside.receipt")).unwrap();
+    let newest = shop.id("agent-1.tlog-proof").to_string();
+    let genesis = format!("genesis {}", shop.id("channel"));
+    let size = |n: u64| format!("log.example/updates\n{n}\n");
+    for (from, to, reason) in [
+        (newest.as_str(), "0".repeat(64), "carry-receipt-unknown-record"),
+        (&genesis, format!("genesis {newest}"), "channel-pinned-otherwise"),
+        (&size(2), size(3), "signature-invalid"),
+    ] {
+        assert!(receipt.contains(from));
+        fs::write(shop.file("bad.receipt"), receipt.replacen(from, &to, 1)).unwrap();
+        let refused = export(&shop, "2.carry", &[], &["--since", "bad.receipt"]).expect(REFUSED);
+        assert_eq!(code(&refused), reason, "{refused}");
+    }
+    assert!(!shop.file("2.carry").exists() && !shop.file(".2.carry.carry.tmp").exists());
+    export(&shop, "2.carry", &[], &["--since", "inside.receipt"]).expect(VERIFIED);
 }
 
 #[test]
@@ -364,7 +460,18 @@ fn an_import_that_is_killed_anywhere_can_be_run_again() {
     let first = Inside { shop: &shop, name: "first" };
     first.import("1.carry").expect(VERIFIED);
     shop.release("agent-2", "publish");
-    export(&shop, "2.carry", &["agent-2"], &["--since", "first.receipt"]).expect(VERIFIED);
+    // The channel's file is in an older tree than the checkpoint, as it is where the log grows meanwhile.
+    let copy = |path: &str| {
+        let file = shop.file("mirror").join(path);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, http::get(shop.world.log().address(), &format!("/{path}")).expect(200).body).unwrap();
+    };
+    copy(&format!("channel-file/0/0/{CHANNEL}"));
+    shop.release("agent-3", "publish");
+    copy("checkpoint");
+    copy("tile/0/000.p/4");
+    let there = ["--from", "mirror", "--state", "outside", "--since", "first.receipt"];
+    export(&shop, "2.carry", &["agent-2"], &there).expect(VERIFIED);
     let remembered = contents(&shop.file("first"));
     let mut killed = 0;
     for call in ["rename", "fsync", "mkdir", "unlink", "flock", "rmdir"] {
