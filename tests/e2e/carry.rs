@@ -504,11 +504,11 @@ fn an_import_that_is_killed_anywhere_can_be_run_again() {
             if out.exists() {
                 assert_eq!(contents(&out).len(), 2, "{call} {nth}");
             }
+            inside.import("2.carry").expect(VERIFIED);
             if finished.code() == VERIFIED {
                 break;
             }
             killed += 1;
-            inside.import("2.carry").expect(VERIFIED);
             inside.check(out.join("agent-2"), VERIFIED, None);
             assert!(!shop.file(".inside-2.carry.tmp").exists(), "{call} {nth}");
         }

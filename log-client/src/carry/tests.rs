@@ -357,6 +357,7 @@ fn a_gap_is_named_by_chain_and_numbers() {
     // Known are 0 to 2; what goes on at the newest known one or right after it leaves nothing out.
     assert_eq!(gap(Some(&known), &[channel.file_from(2, NOW)]), None);
     assert_eq!(gap(Some(&known), &[channel.file_from(3, NOW)]), None);
+    assert_eq!(gap(Some(&known), &[channel.file_from(4, NOW)]), Some((Chain::Publish, 3, 3)));
     assert_eq!(gap(Some(&known), &[channel.file_from(5, NOW)]), Some((Chain::Publish, 3, 4)));
     assert_eq!(gap(Some(&known), &[channel.file_from(6, NOW)]), Some((Chain::Publish, 3, 5)));
     let message = find_gap(Some(&known), &[channel.file_from(5, NOW)]).unwrap().to_string();
@@ -445,8 +446,7 @@ fn what_is_staged_appears_at_once_and_replaces_nothing() {
     fs::write(target.join("more"), "").unwrap();
     assert_eq!(stage("1").place("files", &target).unwrap(), Placed::InTheWay);
     fs::remove_file(target.join("more")).unwrap();
-    fs::remove_file(target.join("c")).unwrap();
-    std::os::unix::fs::symlink("a/b", target.join("c")).unwrap();
+    std::os::unix::fs::symlink("a/b", target.join("more")).unwrap();
     assert_eq!(stage("1").place("files", &target).unwrap(), Placed::InTheWay);
     fs::remove_dir_all(&target).unwrap();
     fs::create_dir(&target).unwrap();
