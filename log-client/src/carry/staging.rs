@@ -41,7 +41,13 @@ impl Staging {
             return Err(not_written(target, io::ErrorKind::InvalidFilename.into()));
         };
         let dir = target.with_file_name(format!(".{}.carry.tmp", name.display()));
-        fs::create_dir_all(&dir).map_err(|source| not_written(&dir, source))?;
+        // Not those above it: they would be made for a name that was misspelt.
+        match fs::create_dir(&dir) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(not_written(&dir, error));
+            }
+            _ => {}
+        }
         let lock = DirLock::acquire(&dir)?;
         for entry in fs::read_dir(&dir).map_err(|source| not_written(&dir, source))? {
             let path = entry.map_err(|source| not_written(&dir, source))?.path();

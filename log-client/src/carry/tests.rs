@@ -461,4 +461,6 @@ fn what_is_staged_appears_at_once_and_replaces_nothing() {
     drop(staging);
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     assert!(Staging::beside(&dir.path().join("..")).is_err());
+    assert!(Staging::beside(&dir.path().join("missing/out")).is_err());
+    assert!(!dir.path().join("missing").exists());
 }
