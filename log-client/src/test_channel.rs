@@ -5,8 +5,8 @@ use indelible_proto::hash::sha256;
 use indelible_proto::note::{KeyKind, SignedNote};
 use indelible_proto::proof::LogProof;
 use indelible_proto::record::body::{
-    ChannelBody, HeadBody, Independence, Owner, ReleaseBody, ReviewBody, ReviewKind, ReviewResult,
-    WithdrawAction, WithdrawBody, WithdrawReason,
+    ChannelBody, Findings, HeadBody, Independence, Owner, ReleaseBody, ReviewBody, ReviewKind, ReviewResult,
+    Severity, WithdrawAction, WithdrawBody, WithdrawReason,
 };
 use indelible_proto::record::{
     Chain, ChannelName, ChannelState, KeySet, Predicate, RecordId, SignedRecord, Subject, may_follow,
@@ -127,7 +127,11 @@ impl TestChannel {
             kind: ReviewKind::Rebuild,
             result,
             coverage: None,
-            findings: None,
+            findings: (result == ReviewResult::PassWithFindings).then(|| Findings {
+                count: 1,
+                max: Severity::Low,
+                sha256: sha256(b"findings"),
+            }),
             independence: Independence { paid_by: "nobody".into(), access: "source".into(), nda: false },
             report: sha256(b"report"),
         };

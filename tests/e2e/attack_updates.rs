@@ -4,11 +4,15 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use indelible_proto::hash::{leaf_hash, sha256};
+use indelible_proto::log_api::{LookupAnswer, LookupEntry};
 use indelible_proto::proof::LogProof;
 use indelible_proto::record::{Predicate, RecordId, SignedRecord};
 use indelible_proto::sign::{CosignSigner, LogSigner, RecordSigner, SecretKey, Signer as _};
+use indelible_proto::size::{LeafIndex, TreeSize};
 use indelible_proto::time::UnixSeconds;
 use indelible_tests::{Between, Deed, Finished, http};
 
@@ -216,5 +220,33 @@ fn a_file_without_end_is_read_to_its_limit() {
     ] {
         let told = bounded(&shop, &command);
         assert_eq!((told.code(), code(&told).as_str()), (exit, reason), "{command:?}: {told}");
+    }
+}
+
+#[test]
+fn a_list_without_end_is_read_for_so_many_pages() {
+    const PAGES: u64 = 8;
+    let shop = Shop::new("0");
+    shop.release("agent-1", "publish");
+    let between = Between::start(shop.world.log().address());
+    let (url, policy) = (between.url(), shop.world.policy().display().to_string());
+    let hash = sha256(b"agent-1").to_hex();
+    let lookup = ["lookup", &hash, "--policy", &policy, "--log", &url];
+    let pages = Arc::new(AtomicU64::new(0));
+    // Ever more, all of it beyond the tree; or the same again, which leads back to where it was asked.
+    for (forward, expected, exit) in [(true, 3 * PAGES, HOLD), (false, 3 * 2, REFUSED)] {
+        pages.store(0, Ordering::SeqCst);
+        let counted = Arc::clone(&pages);
+        between.says_with("/lookup/", move || {
+            let page = counted.fetch_add(1, Ordering::SeqCst) + 1;
+            let index = LeafIndex::new(if forward { 1000 + page } else { 0 }).unwrap();
+            let next = LeafIndex::new(index.get() + 1).ok();
+            let entries = vec![LookupEntry { index, record: None }];
+            let size = TreeSize::new(5000).unwrap();
+            LookupAnswer { entries, next, size }.encode().into_bytes()
+        });
+        bounded(&shop, &lookup).expect(exit);
+        // Of each of the three kinds of key so many.
+        assert_eq!(pages.load(Ordering::SeqCst), expected, "{forward}");
     }
 }

@@ -38,6 +38,20 @@ fn a_withdrawn_release_is_refused_and_the_safe_one_is_the_way_back() {
 }
 
 #[test]
+fn the_way_back_leads_to_nothing_in_between() {
+    let shop = Shop::new("0");
+    ["agent-1", "agent-2", "agent-3"].iter().for_each(|name| shop.release(name, "publish"));
+    shop.update().expect(VERIFIED);
+    shop.verify("agent-3").expect(VERIFIED);
+    shop.withdraw("agent-3", "agent-1");
+    shop.update().expect(VERIFIED);
+    shop.verify("agent-1").expect(VERIFIED);
+    // Nothing was said against it, but this client has been beyond it.
+    shop.check("agent-2", REFUSED, "rollback");
+    shop.verify("agent-1").expect(VERIFIED);
+}
+
+#[test]
 fn changed_keys_are_followed_after_their_cooldown() {
     let rotate = |shop: &Shop| {
         let keys = ["--signer", "next.key.vkey", "--key", "publish.key", "--key", "next.key"];

@@ -113,6 +113,19 @@ fn a_grace_lifts_a_missing_quorum_for_its_time_and_says_so() {
     with(now - 10_000, now + 10_000);
     let told = verify(&room, "agent-2").expect(VERIFIED).json();
     assert_eq!(told["grace"], "two witnesses are down");
+    // A clock that is behind does not make it longer: witnesses' time counts as well.
+    let floor = room.file("memory/time");
+    let before = fs::read(&floor).unwrap();
+    with(now - 20_000, now + 300);
+    verify(&room, "agent-2").expect(VERIFIED);
+    fs::write(&floor, format!("indelible-time-floor/v1\n{}\n", now + 400)).unwrap();
+    assert_eq!(
+        code(&verify(&room, "agent-2").expect(REFUSED)),
+        "quorum-not-met",
+        "it is over by witnesses' time"
+    );
+    fs::write(&floor, before).unwrap();
+    with(now - 10_000, now + 10_000);
     // It lifts nothing else.
     room.write("agent-2", "changed");
     assert_eq!(code(&verify(&room, "agent-2").expect(REFUSED)), "quorum-not-met");

@@ -14,9 +14,11 @@ pub enum Deed {
     Raw(Vec<u8>),
     /// Sends another body under the status that the server gave.
     Body(Arc<dyn Fn(Vec<u8>) -> Vec<u8> + Send + Sync>),
+    /// Sends this with status 200, made anew each time; the server is not asked.
+    Says(Arc<dyn Fn() -> Vec<u8> + Send + Sync>),
     /// Sends a body that never ends, as fast as it is read.
     Endless,
-    /// Sends the start of an answer, and then one byte for each that the peer's patience allows: none.
+    /// Sends the start of an answer, and then nothing.
     Stall,
 }
 
@@ -74,8 +76,16 @@ impl Between {
 
     /// Sends this body, with status 200 and these headers, each with its line's end.
     pub fn says(&self, path: &str, headers: &str, body: &[u8]) {
-        let head = format!("HTTP/1.1 200 OK\r\n{headers}content-length: {}\r\n\r\n", body.len());
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n",
+            body.len()
+        );
         self.at(path, Deed::Raw([head.as_bytes(), body].concat()));
+    }
+
+    /// Sends what is made anew each time.
+    pub fn says_with(&self, path: &str, body: impl Fn() -> Vec<u8> + Send + Sync + 'static) {
+        self.at(path, Deed::Says(Arc::new(body)));
     }
 
     /// Passes everything on again.
@@ -121,6 +131,12 @@ impl Shared {
         let out = stream.get_mut();
         match deed {
             Some(Deed::Raw(bytes)) => out.write_all(&bytes),
+            Some(Deed::Says(make)) => {
+                let body = make();
+                let head =
+                    format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+                out.write_all(&[head.as_bytes(), &body].concat())
+            }
             Some(Deed::Endless) => {
                 out.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")?;
                 let chunk = [b"10000\r\n", [b'x'; 0x10000].as_slice(), b"\r\n"].concat();

@@ -36,7 +36,8 @@ pub fn bundle_of_record(
         time: TrustedTime::new(clock, None),
         rules: &Rules::default(),
     });
-    let failed = verdict.checks().iter().filter(|check| check.name != CheckName::Artifact);
+    let failed = verdict.checks().iter().rev().filter(|check| check.name != CheckName::Artifact);
+    // Of equally grave ones the first check's, as in a verdict.
     if let Some(reason) = failed.filter_map(|check| check.reason()).max_by_key(|reason| reason.outcome) {
         return Err(reason.clone());
     }

@@ -255,6 +255,16 @@ fn a_withdrawal_leads_back_over_withdrawn_ones_and_nowhere_else() {
 }
 
 #[test]
+fn no_way_leads_back_to_what_cannot_be_installed() {
+    let mut channel = channel();
+    let one = channel.release(b"1", 1);
+    let change = channel.change(&[2], &[1], 0);
+    channel.withdraw(Chain::Recovery, one, Some(change), 9);
+    let known = learn(None, &channel, NOW);
+    assert!(!known.leads_back(one, change, known.witnessed()));
+}
+
+#[test]
 fn what_the_channel_never_had_leads_back_to_all_that_is_not_before_the_safe_record() {
     let mut channel = channel();
     let [one, two, three] = [b"1", b"2", b"3"].map(|content| channel.release(content, 1));
@@ -297,6 +307,7 @@ fn a_heartbeat_renews_what_it_names_if_its_keys_count() {
     let head = channel.head(one, 2);
     channel.head(two, 2);
     channel.withdraw(Chain::Recovery, two, None, 9);
+    let three = channel.release(b"3", 2);
     let known = learn(None, &channel, NOW);
     let expires = |known: &KnownChannel, id, time| {
         known.expires(known.record(id).unwrap(), Some(seconds(time))).unwrap().get()
@@ -304,6 +315,7 @@ fn a_heartbeat_renews_what_it_names_if_its_keys_count() {
     assert_eq!(expires(&known, one, NOW), channel.expires(one));
     assert_eq!(expires(&known, one, NOW + COOLDOWN), channel.expires(head));
     assert_eq!(expires(&known, two, NOW + COOLDOWN), channel.expires(two), "it was withdrawn");
+    assert_eq!(expires(&known, three, NOW + COOLDOWN), channel.expires(three), "no heartbeat names it");
 }
 
 #[test]

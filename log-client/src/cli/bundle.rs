@@ -83,6 +83,12 @@ pub(super) struct ProveArgs {
 /// a record verified before. The files are read below --dir by their paths in the bundle; without any, all
 /// that the proof names are.
 ///
+/// With --record the record is judged by its proof, the policy and whom you trust, and by nothing else: no
+/// client.toml is read, nothing is remembered or compared with what is, no channel file is looked at. Whether the
+/// record leads back behind a newer one, was withdrawn, is under keys whose change waits, or has the reviews you ask
+/// for, is therefore not checked, and the output says so. To have all of that checked, run `indelible verify` on the
+/// whole bundle, or verify its record so and pass --root and --files.
+///
 /// Exit codes: 0 verified; 10 the record is out of date; 20 refused; 40 could not decide; 2 usage.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -279,10 +285,21 @@ fn verify(args: &VerifyArgs, console: Console) -> Result<Exit, Failure> {
         None => "the command line; it must be from a record that is verified".to_owned(),
     };
     output.lines.push(format!("  from    {from}"));
-    let output = output.with("root", head.root.to_hex()).with("files", head.size.get());
+    let open: &[&str] = if args.record.is_some() { &NOT_CHECKED } else { &[] };
+    output.lines.extend(open.iter().map(|what| format!("  not checked: {what}")));
+    let output =
+        output.with("root", head.root.to_hex()).with("files", head.size.get()).with("notChecked", open);
     console.result(Exit::Verified, output.with("recordVerified", args.record.is_some()));
     Ok(Exit::Verified)
 }
+
+/// What the record's proof alone cannot show, and this command asks nobody else.
+const NOT_CHECKED: [&str; 4] = [
+    "whether a newer record of the channel was verified here before",
+    "whether a later record withdraws this one, or changed the channel's keys",
+    "the reviews, the engine and the age that a client.toml asks for",
+    "the checkpoint against the one that is remembered of the log",
+];
 
 /// The file on disk is the one that was proved.
 fn compare(dir: &Path, path: &str, proven: &InBundle) -> Result<(), Failure> {

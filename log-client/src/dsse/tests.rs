@@ -73,6 +73,9 @@ fn what_could_be_read_two_ways_is_refused() {
     let text = text();
     let value: serde_json::Value = serde_json::from_str(&text).unwrap();
     let payload = value["payload"].as_str().unwrap();
+    let id = record(&[&signer("vendor.example/a", 1)]).signatures()[0].id().to_string();
+    let upper = id.to_uppercase();
+    assert_ne!(upper, id, "this key's id has letters");
     let twice = format!(r#"{{"payload":"e30=",{}"#, &text[1..]);
     assert_eq!(code(&twice), "dsse-json");
     for (from, to, expected) in [
@@ -84,6 +87,7 @@ fn what_could_be_read_two_ways_is_refused() {
         ("vendor.example/a+", "vendor.example/a++", "dsse-key-id"),
         ("vendor.example/a+", "vendor.example/a+0", "dsse-key-id"),
         ("vendor.example/a+", "+", "dsse-key-id"),
+        (&id, &upper, "dsse-key-id"),
         ("vendor.example/b", "vendor.example/b b", "dsse-key-id"),
         (payload, &payload[..payload.len() - 1], "base64-not-canonical"),
         (payload, "e30=", "field-missing"),

@@ -152,6 +152,15 @@ mod tests {
         assert_ne!(text, seal(b"secret line", b"open sesame", &[8; 32], LITTLE).unwrap());
     }
 
+    /// Made with argon2-cffi and the Python package cryptography.
+    #[test]
+    fn what_another_implementation_seals_is_the_same() {
+        let other = "indelible-encrypted-key/v1\nargon2id 8 1\n\
+            0707070707070707070707070707070707070707070707070707070707070707\n\
+            qk7kNb7hzrj+LNw15Ty7WmKUBlg7/G7ti8Kk\n";
+        assert_eq!(sealed(), other);
+    }
+
     #[test]
     fn what_is_cut_off_or_changed_does_not_open() {
         let text = sealed();
@@ -182,6 +191,8 @@ mod tests {
         ] {
             assert_eq!(at(memory, passes), "encrypted-key-work", "{memory} {passes}");
         }
+        let more = sealed().replace("argon2id 8 1", "argon2id 8 1 1");
+        assert_eq!(code(&more, "open sesame"), "encrypted-key-form");
         for (memory, passes) in [(0, 1), (8, 0), (7, 1)] {
             assert_eq!(at(memory, passes), "encrypted-key-form", "{memory} {passes}");
         }

@@ -3,7 +3,9 @@ use std::fs;
 use indelible_proto::hash::sha256;
 
 use super::*;
-use crate::test_log::{ORIGIN, TestLog};
+use crate::test_channel::TestChannel;
+use crate::test_log::{ORIGIN, TestLog, seconds};
+use crate::verify::TrustedTime;
 
 fn origin() -> Origin {
     Origin::parse(ORIGIN).unwrap()
@@ -159,4 +161,20 @@ fn what_was_published_and_what_was_verified_are_remembered_apart() {
     state.remember_verified(&record).unwrap();
     assert_eq!(state.last_record(&channel).unwrap(), None);
     assert_eq!(state.last_verified(&channel).unwrap(), Some(record));
+}
+
+#[test]
+fn what_is_known_of_another_channel_is_damage_here() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::open(dir.path()).unwrap();
+    let time = TrustedTime::new(seconds(1_800_000_001), None);
+    let [agent, other] = ["vendor.example/agent", "vendor.example/other"].map(|name| {
+        let channel = TestChannel::new(name, 0);
+        let (file, policy) = (channel.file(1_800_000_000), channel.log.policy(2));
+        KnownChannel::learn(None, channel.genesis(), &file, &policy, time).unwrap().0
+    });
+    state.remember_known(&agent).unwrap();
+    assert_eq!(state.known_channel(agent.name()).unwrap(), Some(agent.clone()));
+    fs::write(state.channel_path(KNOWN, agent.name()), other.encode()).unwrap();
+    assert_eq!(state.known_channel(agent.name()).unwrap_err().code(), "state-damaged");
 }

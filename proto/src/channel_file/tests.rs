@@ -13,6 +13,8 @@ use crate::record::{
 use crate::sign::testing::{assert_exact, at, cosigner, head as tree_head, log_note, log_signer};
 use crate::sign::{RecordSigner, Signer as _};
 
+mod samples;
+
 const ORIGIN: &str = "log.example";
 
 /// A log with one channel in it, and entries of others between its records.

@@ -368,8 +368,10 @@ fn reviewed(results: &[ReviewResult], at_least: u64) -> (Client, RecordId) {
 #[test]
 fn enough_reviewers_have_to_pass_it() {
     const MISSING: (CheckName, Outcome, &str) = (CheckName::Reviews, Outcome::Hold, "reviews-missing");
-    use ReviewResult::{Fail, Inconclusive, Pass};
+    use ReviewResult::{Fail, Inconclusive, Pass, PassWithFindings};
     let (client, one) = reviewed(&[Pass], 1);
+    client.verifies(b"1", one);
+    let (client, one) = reviewed(&[PassWithFindings], 1);
     client.verifies(b"1", one);
     // The newest one counts.
     let (client, one) = reviewed(&[Fail, Pass], 1);
@@ -383,6 +385,15 @@ fn enough_reviewers_have_to_pass_it() {
     client.fails_only(b"1", one, MISSING);
     let (mut client, one) = reviewed(&[Pass], 1);
     client.reviewers.clear();
+    client.fails_only(b"1", one, MISSING);
+    // Of another record, or by somebody who is asked for bad news only.
+    let (mut client, _) = reviewed(&[Pass], 1);
+    let two = client.channel.release(b"2", 1);
+    client.known = Knowledge::Channel(Box::new(learn(None, &client.channel, SEEN)));
+    client.fails_only(b"2", two, MISSING);
+    let (mut client, one) = reviewed(&[Pass], 1);
+    let rule = &mut client.rules.reviewers[0];
+    rule.no_fail_by = std::mem::take(&mut rule.of);
     client.fails_only(b"1", one, MISSING);
 }
 

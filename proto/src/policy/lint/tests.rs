@@ -111,6 +111,11 @@ fn one_witness_with_two_keys_counts_twice() {
     assert!(plain(&file(&vkey("w1.example", 9), all)).contains(&twice));
     assert!(plain(&file(&format!("{} https://w2.example", vkey("x.example", 9)), all)).contains(&twice));
     assert!(!plain(&file(&vkey("x.example", 9), all)).contains(&twice));
+    // That neither has an address is no sign.
+    let nowhere =
+        format!("{}witness X {}\nwitness Y {}\n", head(4), vkey("x.example", 9), vkey("y.example", 10));
+    let found = plain(&format!("{nowhere}group G 4 W1 W2 W3 W4 X Y\nquorum G\n"));
+    assert!(!found.iter().any(|(code, _)| *code == "policy-witness-twice"), "{found:?}");
     // Not in the quorum, it does not count at all.
     let outside = "group G 3 W1 W2 W3 W4\nquorum G\n";
     assert!(!plain(&file(&vkey("w1.example", 9), outside)).contains(&twice));
@@ -197,6 +202,14 @@ fn a_quorum_that_bad_witnesses_can_split_is_found() {
 }
 
 #[test]
+fn findings_come_in_the_order_of_the_lines() {
+    let file = format!("{}group G 3 W1 W2 W3\nquorum G\n# lint: f x\n# lint: F\n", head(5));
+    let found = lint(file.as_bytes(), &LintOptions::default()).findings;
+    let lines: Vec<usize> = found.iter().map(|finding| finding.line).collect();
+    assert!(lines.is_sorted() && lines.first() < lines.last(), "{lines:?}");
+}
+
+#[test]
 fn a_witness_that_cannot_be_missed_is_found() {
     assert!(plain(&group(3, 3)).contains(&("policy-no-spare", 6)));
     assert!(!plain(&group(3, 4)).iter().any(|(code, _)| *code == "policy-no-spare"));
@@ -212,6 +225,8 @@ fn the_file_can_say_what_the_caller_leaves_open() {
     assert!(plain(&with("  # lint: operator a W1 W2 W3\n")).contains(&("policy-operator-quorum", 8)));
     // The caller knows better.
     assert_eq!(grave(&with("# lint: f 2\n"), &bad(1)), []);
+    let waits = LintOptions { monitor_quorum: Some(5), ..bad(2) };
+    assert_eq!(grave(&with("# lint: monitor-quorum 3\n"), &waits), []);
     let apart = operated(&[("a", &["W1"])]);
     assert_eq!(grave(&with("# lint: operator a W1 W2 W3\n"), &apart), []);
     // Others read it as a comment.

@@ -134,7 +134,7 @@ pub(crate) fn withdraw(common: Common) -> Statement {
     Statement { subject: vec![artifact("sigma.zip")], predicate: Predicate::Withdraw(common, body) }
 }
 
-fn review(common: Common) -> Statement {
+pub(crate) fn review(common: Common) -> Statement {
     let body = ReviewBody {
         records: vec![id("reviewed")],
         kind: ReviewKind::RulesSemantic,
