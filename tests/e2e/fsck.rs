@@ -10,8 +10,8 @@ use indelible_tests::world::Kind;
 use indelible_tests::{Finished, Publisher, Rogue, Site, World, http};
 use serde_json::Value;
 
-const CLEAN: i32 = 0;
-const DAMAGED: i32 = 1;
+pub(crate) const CLEAN: i32 = 0;
+pub(crate) const DAMAGED: i32 = 1;
 const USAGE: i32 = 2;
 const UNREAD: i32 = 40;
 
@@ -259,16 +259,16 @@ fn what_could_not_be_read_is_not_called_damaged() {
     Finished::run(world.server().args(["fsck", &site.url(), "--log-key", "no-key"])).expect(USAGE);
 }
 
-fn fsck(world: &World) -> Finished {
+pub(crate) fn fsck(world: &World) -> Finished {
     Finished::run(world.server().arg("fsck").arg(world.log_dir()).arg("--json"))
 }
 
 /// The findings, and at their end the result.
-fn findings(finished: &Finished) -> Vec<Value> {
+pub(crate) fn findings(finished: &Finished) -> Vec<Value> {
     finished.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-fn codes(findings: &[Value]) -> Vec<&str> {
+pub(crate) fn codes(findings: &[Value]) -> Vec<&str> {
     findings
         .iter()
         .filter(|finding| finding["grade"].is_string())
@@ -276,7 +276,7 @@ fn codes(findings: &[Value]) -> Vec<&str> {
         .collect()
 }
 
-fn damage(path: &Path, how: &str) {
+pub(crate) fn damage(path: &Path, how: &str) {
     let mut bytes = fs::read(path).unwrap();
     match how.split_once(' ') {
         Some(("flip", at)) => bytes[at.parse::<usize>().unwrap()] ^= 1,

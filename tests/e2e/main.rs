@@ -19,6 +19,7 @@ mod duplicates;
 mod durability;
 mod failures;
 mod fsck;
+mod fsck_classes;
 mod help;
 mod hostile;
 mod import;
