@@ -200,3 +200,6 @@ pub(crate) fn signed_checkpoint(stored: &Published, policy: &Policy) -> Result<L
 pub fn policy_of_key(key: &VerifierKey) -> Result<Policy, PolicyFileError> {
     Policy::parse(format!("log {key}\nquorum none\n").as_bytes())
 }
+
+#[cfg(test)]
+mod tests;
