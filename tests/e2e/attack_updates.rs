@@ -7,8 +7,10 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use indelible_proto::channel_file::{ChannelFile, NewestProof};
 use indelible_proto::hash::{leaf_hash, sha256};
 use indelible_proto::log_api::{LookupAnswer, LookupEntry};
+use indelible_proto::note::SignedNote;
 use indelible_proto::proof::LogProof;
 use indelible_proto::record::{Predicate, RecordId, SignedRecord};
 use indelible_proto::sign::{CosignSigner, LogSigner, RecordSigner, SecretKey, Signer as _};
@@ -17,9 +19,10 @@ use indelible_proto::time::UnixSeconds;
 use indelible_tests::{Between, Deed, Finished, http};
 
 use crate::attack_bench::{Bench, climb, hashes, note, now, proof};
-use crate::exit::{HOLD, REFUSED, UNDECIDED, USAGE, VERIFIED};
+use crate::exit::{EVIDENCE, HOLD, REFUSED, UNDECIDED, USAGE, VERIFIED};
 use crate::published::code;
-use crate::shop::{CHANNEL, Shop};
+use crate::shop::{CHANNEL, REVIEWS, Shop};
+use crate::watchdog_bench::{other_entry, rogue};
 
 /// The last number that a record can have.
 const LAST: u64 = (1 << 53) - 1;
@@ -249,4 +252,67 @@ fn a_list_without_end_is_read_for_so_many_pages() {
         // Of each of the three kinds of key so many.
         assert_eq!(pages.load(Ordering::SeqCst), expected, "{forward}");
     }
+}
+
+#[test]
+fn a_channel_file_under_another_tree_of_a_known_size_is_evidence() {
+    let shop = Shop::new("0");
+    shop.release("agent-1", "publish");
+    // An entry of somebody else, which the log exchanges for another one.
+    let create =
+        ["channel", "create", REVIEWS, "--owner", "Reviewer", "--out", "reviews", "--key", "next.key"];
+    shop.at_log(&create).expect(VERIFIED);
+    shop.update().expect(VERIFIED);
+    let thief = Thief { shop: &shop };
+    let mut tree = rogue(&shop.world);
+    let size = tree.size();
+    tree.replace(2, other_entry());
+    let text = tree.checkpoint(size).text().to_owned();
+    let log = LogSigner::new(thief.secret("log/log.key")).unwrap();
+    let witness = CosignSigner::new(thief.secret("witness-0/witness.key")).unwrap();
+    let lines = vec![log.sign(text.as_bytes()), witness.cosign(&text, UnixSeconds::new(now()).unwrap())];
+    let note = SignedNote::new(text, lines).unwrap();
+    let newest = tree.proof(1, size, note.clone());
+    let newest = NewestProof { index: newest.index(), proof: newest.proof().clone() };
+    let records = ChannelFile::parse(&shop.channel_file(0)).unwrap().records().to_vec();
+    let forged = ChannelFile::new(records, newest, None, note).unwrap();
+    fs::write(shop.file("forged.tlog-channel"), forged.encode()).unwrap();
+
+    let update = ["update-state", "--config", "client.toml", "--from", "forged.tlog-channel"];
+    let verify = ["verify", "agent-1", "--config", "client.toml", "--channel-file", "forged.tlog-channel"];
+    for command in [&update[..], &verify] {
+        let told = shop.run(command).expect(EVIDENCE);
+        assert_eq!(code(&told), "log-forked", "{told}");
+        let evidence = fs::read_dir(shop.file("memory/evidence")).unwrap().next().unwrap().unwrap().path();
+        let key = shop.world.log_vkey();
+        let judge = ["evidence", "verify", evidence.to_str().unwrap(), "--log-key", &key];
+        shop.run(&judge).expect(VERIFIED);
+        fs::remove_dir_all(shop.file("memory/evidence")).unwrap();
+    }
+    // Nothing of it is remembered.
+    shop.update().expect(VERIFIED);
+    shop.verify("agent-1").expect(VERIFIED);
+}
+
+#[test]
+fn one_more_than_a_command_takes_is_refused_at_once() {
+    let shop = Shop::new("0");
+    let guard = |count: usize| {
+        let artifacts = vec!["none"; count];
+        let args =
+            [&["guard", "--config", "client.toml"], &artifacts[..], &["--", "touch", "installed"]].concat();
+        let told = shop.run(&args).expect(USAGE);
+        let first: serde_json::Value = serde_json::from_str(told.stdout.lines().next().unwrap()).unwrap();
+        first["code"].as_str().unwrap().to_owned()
+    };
+    // Below the limit, the first one is looked for.
+    assert_eq!((guard(1024).as_str(), guard(1025).as_str()), ("artifact-missing", "too-many-artifacts"));
+    let withdraw = |count: usize| {
+        let named = ["--record", "channel"].repeat(count);
+        let how = ["--reason", "defective", "--channel-name", CHANNEL, "--key", "publish.key", "--out", "w"];
+        let told = shop.at_log(&[&["publish", "withdraw"], &named[..], &how].concat());
+        told.json()["code"].as_str().unwrap_or_default().to_owned()
+    };
+    assert_eq!(withdraw(33), "too-many-records");
+    assert_ne!(withdraw(32), "too-many-records");
 }

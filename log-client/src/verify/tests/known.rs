@@ -474,3 +474,17 @@ fn a_review_that_expired_or_was_withdrawn_or_is_under_pending_keys_is_not_enough
         );
     }
 }
+
+#[test]
+fn a_review_by_keys_that_were_made_void_hides_no_other() {
+    let (mut client, one) = reviewed(&[], 1);
+    let mut reviewer = TestChannel::new("reviewer.example/rebuilds", COOLDOWN);
+    reviewer.review(one, ReviewResult::Pass, 1);
+    reviewer.change(&[2], &[1], 0);
+    reviewer.review(one, ReviewResult::Fail, 2);
+    let stolen = learn(None, &reviewer, SEEN - 1);
+    reviewer.recover(&[3]);
+    let known = Knowledge::Channel(Box::new(learn(Some(&stolen), &reviewer, SEEN)));
+    client.reviewers.insert(reviewer.name.clone(), known);
+    client.verifies(b"1", one);
+}
