@@ -36,6 +36,9 @@ impl Read<'_> {
     }
 }
 
+/// Most objects of a record have fewer fields, so that their list seldom grows.
+const EXPECTED_FIELDS: usize = 8;
+
 /// The value that is written here in its canonical form; `None` if anything else is.
 pub(super) fn read(text: &[u8]) -> Option<Read<'_>> {
     let mut rest = Rest(text);
@@ -76,10 +79,10 @@ impl<'a> Rest<'a> {
     }
 
     fn object(&mut self, depth: usize) -> Option<Read<'a>> {
-        let mut fields: Vec<(Cow<'a, str>, Read<'a>)> = Vec::new();
         if self.skip(b"{}") {
-            return Some(Read::Object(fields));
+            return Some(Read::Object(Vec::new()));
         }
+        let mut fields: Vec<(Cow<'a, str>, Read<'a>)> = Vec::with_capacity(EXPECTED_FIELDS);
         self.expect(b"{")?;
         loop {
             let name = self.string()?;

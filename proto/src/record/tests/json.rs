@@ -93,6 +93,9 @@ fn refuses_long_strings_and_names() {
     assert_eq!(code(&format!("[\"{longest}\",{{\"{longest}\":1}}]")), "accepted");
     assert_eq!(code(&format!("\"{longest}a\"")), "json-string-too-long");
     assert_eq!(code(&format!("{{\"{longest}a\":1}}")), "json-string-too-long");
+    // What counts is the text, not how it is spelled.
+    assert_eq!(code(&format!("[\"{}\\\\\"]", &longest[1..])), "accepted");
+    assert_eq!(code(&format!("[\"{longest}\\\\\"]")), "json-string-too-long");
 }
 
 #[test]
