@@ -13,6 +13,7 @@ mod attacks_page;
 mod bundle;
 mod carry;
 mod client_channel;
+mod client_paging;
 mod client_rules;
 mod crowds;
 mod duplicates;

@@ -5,6 +5,7 @@
 
 use indelible_proto::channel_file::{ChannelFile, ChannelFileError};
 use indelible_proto::log_api::ChannelFilePath;
+use indelible_proto::note::SignedNote;
 use indelible_proto::policy::{Policy, VerifiedCheckpoint};
 use indelible_proto::record::{ChannelName, RecordId};
 
@@ -36,6 +37,8 @@ pub enum FetchChannelError {
     Learn {
         /// The source.
         from: String,
+        /// Its checkpoint, not verified.
+        note: Box<SignedNote>,
         /// Why not.
         error: LearnError,
     },
@@ -83,8 +86,10 @@ pub async fn fetch_channel(
                 None => FetchChannelError::NoFile { from: source.to_string(), error },
             })?;
         let learned = KnownChannel::learn(known.as_ref(), genesis, &file, policy, time);
-        let (after, checkpoint) =
-            learned.map_err(|error| FetchChannelError::Learn { from: source.to_string(), error })?;
+        let (after, checkpoint) = learned.map_err(|error| {
+            let (from, note) = (source.to_string(), Box::new(file.note().clone()));
+            FetchChannelError::Learn { from, note, error }
+        })?;
         let goes_on = page(&file, &after, &checkpoint);
         let before = known.map_or(0, |known| known.records.len());
         if !goes_on || after.records.len() == before {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use indelible_proto::channel_file::ChannelFile;
+use indelible_proto::note::SignedNote;
 use indelible_proto::policy::{Policy, VerifiedCheckpoint};
 use indelible_proto::record::{Chain, ChannelName, RecordId};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -220,6 +221,7 @@ impl Update {
         let before = held.as_ref().map_or(0, |held| held.records().count());
         let mut known = held;
         for given in self.files.iter().filter(|given| *given.channel() == channel.name) {
+            self.check_for_fork(given.note())?;
             let (after, checkpoint) = given.learn(known.as_ref(), channel.genesis, &self.policy, time)?;
             self.remember(&after, &checkpoint, time)?;
             known = Some(after);
@@ -259,8 +261,17 @@ impl Update {
         match (stopped, read) {
             (Some(failure), _) => Err(failure),
             (None, Ok(())) => Ok(newest),
-            (None, Err(error)) => Err(fetch_failure(&error)),
+            (None, Err(error)) => {
+                if let FetchChannelError::Learn { note, .. } = &error {
+                    self.check_for_fork(note)?;
+                }
+                Err(fetch_failure(&error))
+            }
         }
+    }
+
+    fn check_for_fork(&self, note: &SignedNote) -> Result<(), Failure> {
+        check_for_fork(note, &self.policy, Some(&OpenState::open(&self.dir)?), None)
     }
 
     fn remember(
@@ -270,7 +281,7 @@ impl Update {
         time: TrustedTime,
     ) -> Result<(), Failure> {
         let state = OpenState::open(&self.dir)?;
-        check_for_fork(checkpoint, &self.policy, Some(&state), None)?;
+        check_for_fork(checkpoint.note(), &self.policy, Some(&state), None)?;
         let learned = [(known.clone(), checkpoint.clone())];
         remember_learned(&state, &learned, &self.policy).map_err(|error| state_failure(&error))?;
         match WitnessTimes::of(checkpoint, &self.policy, time).quorum {
@@ -283,7 +294,7 @@ impl Update {
 /// How a channel that is not read to its end ends a run.
 pub(super) fn fetch_failure(error: &FetchChannelError) -> Failure {
     match error {
-        FetchChannelError::Learn { from, error } => learn_failure(from, error),
+        FetchChannelError::Learn { from, error, .. } => learn_failure(from, error),
         FetchChannelError::NoFile { .. } => {
             let next = "check the log's URL; if it is right, get the channel file from another place";
             Failure::refused(error.code(), chain(error), next)

@@ -43,6 +43,11 @@ impl GivenFile {
         Self { path: path.to_owned(), file }
     }
 
+    /// The checkpoint in it, not verified.
+    pub(in crate::cli) fn note(&self) -> &SignedNote {
+        self.file.note()
+    }
+
     /// The channel it is of.
     pub(in crate::cli) fn channel(&self) -> &ChannelName {
         self.file.channel()
@@ -119,11 +124,11 @@ impl Learning<'_> {
             return Ok(Knowledge::Damaged { code: "known-channel-other-genesis", message });
         }
         for given in self.files.iter().filter(|given| given.channel() == name) {
+            check_for_fork(given.note(), self.policy, self.state, Some(self.note))?;
             if known.as_ref().is_some_and(|known| given.is_older_than(known)) {
                 continue;
             }
             let (after, checkpoint) = given.learn(known.as_ref(), genesis, self.policy, self.time)?;
-            check_for_fork(&checkpoint, self.policy, self.state, Some(self.note))?;
             self.learned.push((after.clone(), checkpoint));
             known = Some(after);
         }
@@ -135,17 +140,18 @@ fn damaged(error: &StateError) -> Knowledge {
     Knowledge::Damaged { code: error.code(), message: chain(error) }
 }
 
-/// Compares a channel file's checkpoint with the one remembered of its log, and with that of an artifact.
+/// Compares a channel file's checkpoint with the one remembered of its log, and with that of an artifact. Asked
+/// before anything else of the file: what the log signed counts as its word, whatever else is wrong.
 pub(in crate::cli) fn check_for_fork(
-    checkpoint: &VerifiedCheckpoint,
+    checkpoint: &SignedNote,
     policy: &Policy,
     state: Option<&OpenState>,
     note: Option<&SignedNote>,
 ) -> Result<(), Failure> {
-    let Ok(seen) = policy.verify_log_signature(checkpoint.note()) else {
+    let Ok(seen) = policy.verify_log_signature(checkpoint) else {
         return Ok(());
     };
-    let held = state.map(|state| state.state.checkpoint(checkpoint.origin(), policy)).transpose();
+    let held = state.map(|state| state.state.checkpoint(seen.checkpoint().origin(), policy)).transpose();
     let held = held.map_err(|error| state_failure(&error))?.flatten();
     let of_artifact = note.and_then(|note| policy.verify_log_signature(note).ok());
     for held in [held, of_artifact].into_iter().flatten() {
