@@ -47,6 +47,7 @@ mod verify_state;
 mod watchdog;
 mod watchdog_bench;
 mod watchdog_input;
+mod watchdog_recovery;
 mod watchdog_state;
 mod witness_bench;
 mod witness_history;
