@@ -56,7 +56,7 @@ fn a_channel_that_was_stolen_and_recovered_is_replayed_and_no_step_of_it_can_be_
     let entries = reader.entries(&reader.published(8).head());
     let order = |order: &[usize]| order.iter().map(|at| entries[*at].clone()).collect::<Vec<_>>();
     let evil = Entry::new(fs::read(shop.file("evil.leaf")).unwrap()).unwrap();
-    let after_freeze = [&entries[..4], &[evil.clone()]].concat();
+    let after_freeze = [&entries[..4], std::slice::from_ref(&evil)].concat();
     let before_freeze = [&entries[..3], &[evil], &entries[3..4]].concat();
     let mirror = |entries: Vec<Entry>| {
         let _ = fs::remove_dir_all(shop.file("mirror"));
