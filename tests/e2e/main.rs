@@ -39,6 +39,7 @@ mod shop;
 mod smoke;
 mod sockets;
 mod submit_many;
+mod terminal;
 mod vendor;
 mod vendor_life;
 mod verify;

@@ -1,8 +1,8 @@
 //! Where a passphrase comes from: a file that only its owner can read, or somebody at a terminal.
 
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
-use console::Term;
 use zeroize::Zeroizing;
 
 use super::KeyFileError;
@@ -66,11 +66,11 @@ fn read(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
 
 fn ask(prompt: &str, key: &Path) -> Result<Zeroizing<String>, KeyFileError> {
     let bad = |why| KeyFileError::Passphrase { of: key.to_owned(), why };
-    let term = Term::stderr();
-    if !term.is_term() {
+    // Not a script that happens to have been started at a terminal.
+    if !std::io::stderr().is_terminal() {
         return Err(bad("there is no terminal to ask at"));
     }
-    term.write_str(prompt).map_err(|_| bad("the terminal cannot be written to"))?;
-    let line = term.read_secure_line().map(Zeroizing::new).map_err(|_| bad("the terminal gave none"))?;
+    let line = rpassword::prompt_password(prompt).map(Zeroizing::new);
+    let line = line.map_err(|_| bad("the terminal gave none"))?;
     if line.is_empty() { Err(bad("it is empty")) } else { Ok(line) }
 }
