@@ -38,7 +38,7 @@ impl Row for CrashPoints {
     fn trials(&self, scale: Scale) -> u64 {
         match scale {
             Scale::Short => 4,
-            Scale::Full => 120,
+            Scale::Full => 160,
         }
     }
 
