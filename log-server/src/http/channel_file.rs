@@ -121,7 +121,7 @@ impl Log {
     /// Where a record is, and the one before it on its chain.
     fn find(&self, wanted: &LookupKey) -> Result<(LeafIndex, Option<RecordId>), Problem> {
         let places = self.sequencer.index().places(wanted, LeafIndex::default(), 1);
-        let places = places.map_err(|error| match error.is_of_database() {
+        let places = places.map_err(|error| match error.passes() {
             true => Problem::IndexRebuilt,
             false => Problem::Index(error),
         })?;

@@ -28,7 +28,7 @@ pub(super) async fn lookup(State(log): State<Arc<Log>>, uri: Uri) -> Result<Resp
     }
     let index = log.sequencer.index();
     let places = blocking(move || index.places(&key, from, MAX_LOOKUP_ENTRIES)).await;
-    let places = places.map_err(|error| match error.is_of_database() {
+    let places = places.map_err(|error| match error.passes() {
         true => Problem::IndexRebuilt,
         false => Problem::Index(error),
     })?;

@@ -70,25 +70,33 @@ impl Index {
         let progress = Progress::of(filled, size.get());
         let (filtered, mut filled) = (filled, filled);
         while filled < goal {
+            self.check_wanted()?;
             filled = self.step(&store, watermark, filled, goal)?;
             progress.reached(filled);
         }
         // Records are parsed for their rows: of no more than one step before anybody can go on.
         let waiting = filled.max(full_bundle_entries(size).saturating_sub(STEP_ENTRIES));
         let mut memory = Memory::from(filled, waiting, full_bundle_entries(size));
-        self.remember(&mut memory, filled, size, &progress)?;
+        self.remember(&mut memory, filled, size, &progress, || self.check_wanted())?;
         let mut current = self.memory();
         // What was added since is not in the new memory; what is being added waits for the lock, or is in the
         // tree already and comes once more, which does no harm.
         let grown = self.reader.signed_size();
-        self.remember(&mut memory, size.get(), grown, &progress)?;
+        self.remember(&mut memory, size.get(), grown, &progress, || Ok(()))?;
         memory.goal = full_bundle_entries(grown);
         memory.filtered = filtered;
-        memory.closed = current.closed;
+        (memory.opened, memory.closed) = (current.opened, current.closed);
         *current = memory;
         drop(current);
         self.set_store(Some(Arc::new(store)));
         Ok(())
+    }
+
+    /// # Errors
+    /// If the log is closed before the index was opened: nobody will ask it anything.
+    fn check_wanted(&self) -> Result<(), IndexError> {
+        let memory = self.memory();
+        if memory.closed && !memory.opened { Err(IndexError::Closed) } else { Ok(()) }
     }
 
     /// Puts the entries from `first` on, of the log of `size` entries, into memory.
@@ -98,8 +106,10 @@ impl Index {
         first: u64,
         size: TreeSize,
         progress: &Progress,
+        check_wanted: impl Fn() -> Result<(), IndexError>,
     ) -> Result<(), IndexError> {
         for bundle in first / BUNDLE_ENTRIES..size.get().div_ceil(BUNDLE_ENTRIES) {
+            check_wanted()?;
             let end = size.get().min((bundle + 1) * BUNDLE_ENTRIES);
             let rows = match end > memory.waiting.first() {
                 true => self.rows_of_bundle(bundle, size)?,

@@ -33,13 +33,17 @@ impl Index {
     /// The entries from index `from` on that have what is wanted, at most `max` of them.
     ///
     /// # Errors
-    /// [`IndexError::is_of_database`] while the database is made again; the caller may ask again later.
+    /// [`IndexError::is_of_database`] while the database is made again, [`IndexError::Opening`] while it is opened;
+    /// the caller may ask again later.
     pub(crate) fn places(
         &self,
         wanted: &LookupKey,
         from: LeafIndex,
         max: usize,
     ) -> Result<Places, IndexError> {
+        if !self.memory().opened {
+            return Err(IndexError::Opening);
+        }
         let places = self.look_for(wanted, from, max);
         if let Err(error) = &places
             && error.is_of_database()

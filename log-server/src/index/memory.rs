@@ -23,6 +23,8 @@ pub(super) struct Memory {
     pub(super) filtered: u64,
     /// When entries were last added.
     pub(super) added: Option<Instant>,
+    /// Whether the index is ready, or can't be made ready by itself.
+    pub(super) opened: bool,
     pub(super) closed: bool,
 }
 
@@ -38,6 +40,7 @@ impl Memory {
             goal,
             filtered: filled,
             added: None,
+            opened: false,
             closed: false,
         }
     }

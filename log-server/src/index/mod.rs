@@ -77,6 +77,12 @@ pub enum IndexError {
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The database is being opened.
+    #[error("the index is being opened")]
+    Opening,
+    /// The log is being closed.
+    #[error("the index was closed before it was opened")]
+    Closed,
     /// Keys could not be moved to the database in the background.
     #[error("the index could not be written")]
     Unwritten,
@@ -106,6 +112,7 @@ impl IndexError {
     /// The stable name of this error.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::Opening | Self::Closed => "index-opening",
             Self::Store(_) | Self::Unwritten => "index-store",
             Self::Wrong { .. } => "index-wrong",
             Self::Read(error) => error.code(),
@@ -114,11 +121,16 @@ impl IndexError {
         }
     }
 
+    /// Whether it may be gone when one asks again.
+    pub(crate) fn passes(&self) -> bool {
+        matches!(self, Self::Opening | Self::Closed) || self.is_of_database()
+    }
+
     /// Whether only the database is at fault, so that making it again helps.
     pub(crate) fn is_of_database(&self) -> bool {
         match self {
             Self::Store(_) | Self::Unwritten | Self::Wrong { .. } => true,
-            Self::Read(_) | Self::Bundle(_) | Self::Record { .. } => false,
+            Self::Opening | Self::Closed | Self::Read(_) | Self::Bundle(_) | Self::Record { .. } => false,
         }
     }
 }
@@ -156,15 +168,14 @@ pub(crate) struct Index {
 }
 
 impl Index {
-    /// Opens the index in `dir`, or makes it, and catches up with `reader`: every entry's key is in the
-    /// database or in memory when the call returns.
-    pub(crate) fn open(
+    /// The index in `dir`; nothing is known before [`Index::open`].
+    pub(crate) fn new(
         dir: &Path,
         identity: Identity,
         reader: Arc<TreeReader>,
         memory_entries: usize,
-    ) -> Result<Self, IndexError> {
-        let index = Self {
+    ) -> Self {
+        Self {
             dir: dir.to_owned(),
             identity,
             reader,
@@ -180,19 +191,30 @@ impl Index {
             moved: Condvar::new(),
             broken: AtomicBool::new(false),
             given_up: AtomicBool::new(false),
-        };
-        match index.open_and_fill() {
-            Err(error @ IndexError::Store(_)) => {
-                index.set_broken();
-                index.rebuild(&error)?;
-            }
-            filled => filled?,
         }
-        Ok(index)
+    }
+
+    /// Opens the database, or makes it, and catches up with the tree: every entry's key is in the database or in
+    /// memory when the call returns. Who adds meanwhile waits; readers are told to ask again.
+    pub(crate) fn open(&self) -> Result<(), IndexError> {
+        let begun = Instant::now();
+        let mut opened = self.open_and_fill();
+        if let Err(error @ IndexError::Store(_)) = opened {
+            self.set_broken();
+            opened = self.rebuild(&error);
+        }
+        let memory = &mut *self.memory();
+        memory.opened = true;
+        self.moved.notify_all();
+        let took_ms = begun.elapsed().as_millis();
+        tracing::info!(took_ms, in_memory = memory.recent.len(), "the index has caught up");
+        opened
     }
 
     /// The entry with each key, in order, as far as there is one.
     pub(crate) fn find(&self, keys: &[Hash]) -> Result<Vec<Option<Known>>, IndexError> {
+        let opening = |memory: &mut Memory| !memory.opened;
+        drop(self.moved.wait_while(self.memory(), opening).unwrap_or_else(PoisonError::into_inner));
         match self.look_up(keys) {
             Err(error) if error.is_of_database() => {
                 self.set_broken();
@@ -226,9 +248,21 @@ impl Index {
         drop(self.moved.wait_while(self.memory(), full).unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Puts keys into the database until [`Index::close`]: the work of the index's thread.
-    pub(crate) fn keep_moving(&self) {
+    /// Opens the index, then puts keys into the database until [`Index::close`]: the work of the index's thread.
+    pub(crate) fn open_and_keep_moving(&self) -> Result<(), IndexError> {
         let guard = BreakOnPanic(self);
+        let opened = self.open();
+        if opened.is_ok() {
+            self.keep_moving();
+        }
+        std::mem::forget(guard);
+        match opened {
+            Err(IndexError::Closed) => Ok(()),
+            opened => opened,
+        }
+    }
+
+    fn keep_moving(&self) {
         // On Linux the calling thread's alone. What waits for this thread is less urgent than what does not;
         // if the system refuses, it is only slower.
         let _ = rustix::process::nice(LESS_URGENT);
@@ -248,7 +282,6 @@ impl Index {
         if let Some(Err(error)) = store.map(|store| store.set_watermark(filled)) {
             tracing::warn!(%error, "the index can't be closed cleanly; the next start catches up");
         }
-        std::mem::forget(guard);
     }
 
     fn set_broken(&self) {
@@ -258,7 +291,7 @@ impl Index {
         self.moved.notify_all();
     }
 
-    /// Ends [`Index::keep_moving`].
+    /// Ends [`Index::open_and_keep_moving`].
     pub(crate) fn close(&self) {
         self.memory().closed = true;
         self.moved.notify_all();
@@ -431,6 +464,7 @@ struct BreakOnPanic<'a>(&'a Index);
 
 impl Drop for BreakOnPanic<'_> {
     fn drop(&mut self) {
+        self.0.memory().opened = true;
         self.0.set_broken();
     }
 }

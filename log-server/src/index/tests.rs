@@ -54,7 +54,9 @@ fn open(dir: &TempDir, tree: &Arc<TreeReader>, memory_entries: usize) -> Index {
 
 fn open_as(kind: LogKind, dir: &TempDir, tree: &Arc<TreeReader>, memory_entries: usize) -> Index {
     let identity = Identity { origin_hash: sha256(b"log.example"), kind };
-    Index::open(&dir.path().join("own-index"), identity, Arc::clone(tree), memory_entries).unwrap()
+    let index = Index::new(&dir.path().join("own-index"), identity, Arc::clone(tree), memory_entries);
+    index.open().unwrap();
+    index
 }
 
 fn is_behind(index: &Index) -> bool {
@@ -106,6 +108,36 @@ fn the_filter_answers_only_once_it_has_every_key_of_the_database() {
     assert_eq!(index.memory().filtered, 0);
     assert_eq!(index.look_up(&[new]).unwrap(), [None]);
     assert_knows_everything(&index);
+}
+
+#[test]
+fn who_adds_waits_until_the_index_is_open_and_who_reads_is_told_so() {
+    let (dir, tree) = log();
+    let identity = Identity { origin_hash: sha256(b"log.example"), kind: LogKind::Raw };
+    let index = Index::new(&dir.path().join("own-index"), identity, Arc::clone(&tree), 10_000);
+    let error = look_for(&index, 1).unwrap_err();
+    assert!(matches!(error, IndexError::Opening) && error.passes(), "{error:?}");
+    std::thread::scope(|scope| {
+        let adder = scope.spawn(|| assert_knows_everything(&index));
+        let opener = scope.spawn(|| index.open_and_keep_moving());
+        adder.join().unwrap();
+        index.close();
+        opener.join().unwrap().unwrap();
+    });
+    assert!(!index.is_broken());
+}
+
+#[test]
+fn an_index_that_is_closed_before_it_is_open_is_not_filled() {
+    let (dir, tree) = log();
+    let identity = Identity { origin_hash: sha256(b"log.example"), kind: LogKind::Raw };
+    let index = Index::new(&dir.path().join("own-index"), identity, Arc::clone(&tree), 10_000);
+    index.close();
+    assert!(matches!(index.open(), Err(IndexError::Closed)));
+    assert_eq!(index.memory().recent.len(), 0);
+    let again = Index::new(&dir.path().join("own-index"), identity, tree, 10_000);
+    again.close();
+    again.open_and_keep_moving().unwrap();
 }
 
 #[test]

@@ -89,9 +89,6 @@ pub enum OpenError {
         /// The rule it breaks.
         source: AdmissionError,
     },
-    /// The index can't be made.
-    #[error(transparent)]
-    Index(#[from] IndexError),
     /// The first checkpoint can't be made, or the tree is too large to go on.
     #[error(transparent)]
     Sign(#[from] SignError),
@@ -115,7 +112,6 @@ impl OpenError {
             Self::Batch { .. } => "journal-batch",
             Self::Record { source, .. } => source.code(),
             Self::Admission { source, .. } => source.code(),
-            Self::Index(error) => error.code(),
             Self::Sign(error) => error.code(),
             Self::RefuseToSign(refusal) => refusal.code(),
         }

@@ -191,7 +191,7 @@ impl Sequencer {
             recover(&settings, &tuning)?;
         let memory = tuning.index_memory_entries;
         let index_dir = settings.system.index_dir.clone().unwrap_or_else(|| dir.join(INDEX_DIR));
-        let index = Arc::new(Index::open(&index_dir, identity, Arc::clone(&reader), memory)?);
+        let index = Arc::new(Index::new(&index_dir, identity, Arc::clone(&reader), memory));
         let self_check = SelfCheck::of(&reader, &signed.checkpoint.head())?;
         let (signed, signed_receiver) = watch::channel(Arc::new(signed));
         let no_thread = |source| DiskError::failed("start a thread for", &dir, source);
@@ -368,7 +368,9 @@ fn run(mut log: Log, shared: &Shared, lock: Box<dyn Lock>) {
     let outcome = thread::scope(|scope| {
         let keep_moving = || {
             let guard = FailOnPanic(shared);
-            index.keep_moving();
+            if let Err(error) = index.open_and_keep_moving() {
+                shared.fail(error.into());
+            }
             std::mem::forget(guard);
         };
         let keep_writing = || {
