@@ -30,9 +30,6 @@ pub enum Damage {
     /// A whole record that does not follow the one before it.
     #[error("the record does not follow the one before it")]
     Misplaced,
-    /// The bytes between this record and the next are not zero.
-    #[error("the bytes after the record are damaged")]
-    Padding,
     /// A whole record whose payload this version does not know.
     #[error("the record's payload is not one this version writes")]
     Payload,
@@ -57,7 +54,6 @@ impl Damage {
             Self::Gap => "segment-gap",
             Self::Unreadable => "record-unreadable",
             Self::Misplaced => "record-misplaced",
-            Self::Padding => "record-padding",
             Self::Payload => "record-payload",
             Self::Length { .. } => "segment-length",
             Self::BatchOrder => "batch-order",

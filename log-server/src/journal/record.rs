@@ -63,7 +63,7 @@ impl Payload {
         }
     }
 
-    fn encoded_bytes(&self) -> usize {
+    pub(super) fn encoded_bytes(&self) -> usize {
         match self {
             Self::Batch(batch) => BATCH_HEADER_BYTES + batch.entries.len(),
             Self::Checkpoint(checkpoint) => CHECKPOINT_HEADER_BYTES + checkpoint.note.len(),
@@ -169,18 +169,12 @@ pub(super) struct Found<'a> {
     pub(super) previous: Hash,
     pub(super) hash: Hash,
     pub(super) payload: &'a [u8],
-    /// Bytes after the payload up to the next record; zero as we write them.
-    pub(super) padding: &'a [u8],
-}
-
-impl Found<'_> {
     /// Bytes from this record's start to the next one's.
-    pub(super) fn total_bytes(&self) -> usize {
-        HEADER_BYTES + self.payload.len() + self.padding.len()
-    }
+    pub(super) total_bytes: usize,
 }
 
-/// The record at the start of `bytes`, if there is one that carries `mark`.
+/// The record at the start of `bytes`, if there is one that carries `mark`. Its padding belongs to it: where the last
+/// sector of a torn write is missing, what an earlier segment had there may be the payload's last bytes by chance.
 pub(super) fn find<'a>(bytes: &'a [u8], mark: &Mark) -> Option<Found<'a>> {
     let mut reader = Reader::new(bytes);
     let hash = reader.hash().ok()?;
@@ -199,7 +193,10 @@ pub(super) fn find<'a>(bytes: &'a [u8], mark: &Mark) -> Option<Found<'a>> {
         return None;
     }
     let padding = reader.take(padded(payload_bytes) - payload_bytes).ok()?;
-    Some(Found { place, kind, previous, hash, payload, padding })
+    if padding.iter().any(|byte| *byte != 0) {
+        return None;
+    }
+    Some(Found { place, kind, previous, hash, payload, total_bytes: reader.position() })
 }
 
 /// `bytes` rounded up to the alignment.

@@ -51,12 +51,9 @@ impl Scanner {
             if !follows {
                 return Err((at, Damage::Misplaced));
             }
-            if found.padding.iter().any(|byte| *byte != 0) {
-                return Err((at, Damage::Padding));
-            }
             let payload = Payload::parse(found.kind, &self.bytes.slice_ref(found.payload));
             payloads.push(payload.ok_or((at, Damage::Payload))?);
-            (at, previous) = (at + found.total_bytes(), found.hash);
+            (at, previous) = (at + found.total_bytes, found.hash);
             if payloads.len() == usize::from(place.parts) {
                 (self.at, self.previous, self.append) = (at, previous, self.append + 1);
                 return Ok(Some(payloads));

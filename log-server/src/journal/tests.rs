@@ -174,6 +174,22 @@ fn a_last_append_whose_pages_came_in_any_order_is_cut() {
     }
 }
 
+/// A segment is written over an earlier one. Where the last sectors of a write are missing, its payload may end by chance
+/// with what was there before.
+#[test]
+fn a_last_append_torn_over_the_same_bytes_of_an_earlier_segment_is_cut() {
+    let temporary = TempDir::new().unwrap();
+    let dir = temporary.path().join("journal");
+    let ends = journal_of(&dir, 4);
+    let (last, end) = ends[4].clone();
+    let payload_end = ends[3].1 + record::HEADER_BYTES + append_of(3)[0].encoded_bytes();
+    assert!(!payload_end.is_multiple_of(record::ALIGNMENT), "it has padding");
+    let mut torn = fs::read(&last).unwrap();
+    torn[payload_end..end].fill(b'.');
+    fs::write(&last, torn).unwrap();
+    assert_opens_with(&dir, 4, "torn in the padding");
+}
+
 #[test]
 fn nothing_of_a_torn_append_is_met_again_behind_the_next_one() {
     let temporary = TempDir::new().unwrap();
