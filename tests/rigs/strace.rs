@@ -155,13 +155,43 @@ impl Recorded {
     /// The paths below `dir` that calls were made to fail on.
     pub(crate) fn failed(&self, dir: &Path) -> Vec<String> {
         let dir = dir.to_string_lossy();
-        let injected = self.0.lines().filter(|line| line.contains("(INJECTED"));
-        injected
-            .filter_map(|line| {
-                let (_, rest) = line.rsplit_once(&*dir)?;
-                let end = rest.find(['>', '"', ',', ')']).unwrap_or(rest.len());
-                Some(rest[..end].trim_start_matches('/').to_owned())
-            })
-            .collect()
+        // A call that another thread's came between is written in two lines; the first has the path.
+        let (mut begun, mut failed) = (HashMap::<&str, &str>::new(), Vec::new());
+        for line in self.0.lines() {
+            let thread = line.split(' ').next().unwrap_or_default();
+            if line.contains("<unfinished ...>") {
+                begun.insert(thread, line);
+            }
+            let first = if line.contains(" resumed>") { begun.remove(thread) } else { None };
+            if line.contains("(INJECTED") {
+                failed.extend(path_below(first.unwrap_or(line), &dir));
+            }
+        }
+        failed
+    }
+}
+
+/// The last path below `dir` that a line has, relative to it.
+fn path_below(line: &str, dir: &str) -> Option<String> {
+    let (_, rest) = line.rsplit_once(dir)?;
+    let end = rest.find(['>', '"', ',', ')']).unwrap_or(rest.len());
+    Some(rest[..end].trim_start_matches('/').to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_call_is_found_in_one_line_or_two() {
+        let recorded = Recorded(
+            "7 fdatasync(5</log/data/journal/1>) = -1 EIO (Input/output error) (INJECTED)\n\
+             8 pwrite64(6</log/data/tile/x>, \"..\", 2, 0 <unfinished ...>\n\
+             9 pwrite64(7</log/data/heads>, \"..\", 2, 0 <unfinished ...>\n\
+             9 <... pwrite64 resumed>) = 2\n\
+             8 <... pwrite64 resumed>) = -1 EIO (Input/output error) (INJECTED)\n"
+                .to_owned(),
+        );
+        assert_eq!(recorded.failed(Path::new("/log/data")), ["journal/1", "tile/x"]);
     }
 }
