@@ -51,6 +51,7 @@ pub(super) async fn channel_file(State(log): State<Arc<Log>>, uri: Uri) -> Resul
         return Err(Problem::UnknownPath);
     }
     let path = ChannelFilePath::parse(uri.path()).map_err(Problem::ChannelPath)?;
+    log.sequencer.index().wait_until_opened().await;
     let _permit = log.channel_files.at_once.acquire().await.map_err(|_| Problem::Stopping)?;
     let published = Arc::clone(&log.published.borrow());
     let maker = Arc::clone(&log);

@@ -27,6 +27,7 @@ pub(super) async fn lookup(State(log): State<Arc<Log>>, uri: Uri) -> Result<Resp
         return Err(Problem::OtherKind { kind: log.kind });
     }
     let index = log.sequencer.index();
+    index.wait_until_opened().await;
     let places = blocking(move || index.places(&key, from, MAX_LOOKUP_ENTRIES)).await;
     let places = places.map_err(|error| match error.passes() {
         true => Problem::IndexRebuilt,

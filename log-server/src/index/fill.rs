@@ -10,11 +10,12 @@ use indelible_proto::tile::BundleId;
 
 use super::filter::Filter;
 use super::memory::Memory;
+use super::moving::STEP_ENTRIES;
 use super::progress::Progress;
 use super::rows::{List, Row, record_id, rows_of_record};
 use super::store::{self, Store};
 use super::waiting::STEP_ROWS;
-use super::{Index, IndexError, STEP_ENTRIES};
+use super::{Index, IndexError};
 use crate::kind::LogKind;
 use crate::storage::entries::{self, EncodedEntry};
 use crate::storage::tiles::{BUNDLE_ENTRIES, full_bundle_entries};
@@ -85,7 +86,7 @@ impl Index {
         self.remember(&mut memory, size.get(), grown, &progress, || Ok(()))?;
         memory.goal = full_bundle_entries(grown);
         memory.filtered = filtered;
-        (memory.opened, memory.closed) = (current.opened, current.closed);
+        memory.closed = current.closed;
         *current = memory;
         drop(current);
         self.set_store(Some(Arc::new(store)));
@@ -95,8 +96,8 @@ impl Index {
     /// # Errors
     /// If the log is closed before the index was opened: nobody will ask it anything.
     fn check_wanted(&self) -> Result<(), IndexError> {
-        let memory = self.memory();
-        if memory.closed && !memory.opened { Err(IndexError::Closed) } else { Ok(()) }
+        let closed = self.memory().closed;
+        if closed && !self.is_opened() { Err(IndexError::Closed) } else { Ok(()) }
     }
 
     /// Puts the entries from `first` on, of the log of `size` entries, into memory.

@@ -41,7 +41,7 @@ impl Index {
         from: LeafIndex,
         max: usize,
     ) -> Result<Places, IndexError> {
-        if !self.memory().opened {
+        if !self.is_opened() {
             return Err(IndexError::Opening);
         }
         let places = self.look_for(wanted, from, max);

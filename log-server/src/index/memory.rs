@@ -23,8 +23,6 @@ pub(super) struct Memory {
     pub(super) filtered: u64,
     /// When entries were last added.
     pub(super) added: Option<Instant>,
-    /// Whether the index is ready, or can't be made ready by itself.
-    pub(super) opened: bool,
     pub(super) closed: bool,
 }
 
@@ -40,7 +38,6 @@ impl Memory {
             goal,
             filtered: filled,
             added: None,
-            opened: false,
             closed: false,
         }
     }

@@ -17,6 +17,7 @@ mod fill;
 mod filter;
 mod lookup;
 mod memory;
+mod moving;
 mod progress;
 mod recent;
 mod rows;
@@ -35,6 +36,7 @@ use indelible_proto::entry_bundle::BundleError;
 use indelible_proto::hash::Hash;
 use indelible_proto::record::RecordError;
 use indelible_proto::size::{LeafIndex, TreeSize};
+use tokio::sync::watch;
 
 use crate::journal::Identity;
 use crate::kind::LogKind;
@@ -54,21 +56,8 @@ pub(crate) const DEFAULT_MEMORY_ENTRIES: usize = (3 << 23) - (1 << 16);
 /// Fewer entries in memory than this could leave nothing to give up, more would not fit [`Memory`].
 const MEMORY_ENTRIES: RangeInclusive<u64> = 2 * BUNDLE_ENTRIES..=1 << 26;
 
-/// Most entries whose keys are moved in one go, in the order of the keys: neighbours in the database are then
-/// written together.
-const STEP_ENTRIES: u64 = 256 * BUNDLE_ENTRIES;
-
-/// The same in a raw log whose memory is large: the more keys are moved in one go, the more of them are
-/// neighbours, and the less each costs. So many wait in memory before any is moved; 50 MB while they are sorted.
-/// Unless half of the memory waits they are moved when the log is [`QUIET`]: whoever appends needs the processor more.
-/// A start puts what waited into memory again.
-const LARGE_STEP_ENTRIES: u64 = 1 << 20;
-
-/// So long nothing is added to a log that is quiet.
-const QUIET: Duration = Duration::from_millis(200);
-
-/// How much the index's thread steps back behind the others, as the command `nice` counts.
-const LESS_URGENT: i32 = 10;
+/// So long a reader waits for the index to be opened before told to come back: that of a small log is in less.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why a key can't be looked up.
 #[derive(Debug, thiserror::Error)]
@@ -157,6 +146,8 @@ pub(crate) struct Index {
     /// Held while keys are put into the store. Up to which entry the store says that it has them.
     watermark: Mutex<u64>,
     memory: Mutex<Memory>,
+    /// Whether it is ready, or can't be made ready by itself.
+    opened: watch::Sender<bool>,
     /// Of the keys in the database.
     filter: RwLock<Filter>,
     /// Signalled when keys were moved, when there are more to move, and when moving ends.
@@ -187,6 +178,7 @@ impl Index {
             store: RwLock::new(None),
             watermark: Mutex::default(),
             memory: Mutex::new(Memory::from(0, 0, 0)),
+            opened: watch::Sender::new(false),
             filter: RwLock::default(),
             moved: Condvar::new(),
             broken: AtomicBool::new(false),
@@ -203,17 +195,15 @@ impl Index {
             self.set_broken();
             opened = self.rebuild(&error);
         }
-        let memory = &mut *self.memory();
-        memory.opened = true;
-        self.moved.notify_all();
-        let took_ms = begun.elapsed().as_millis();
-        tracing::info!(took_ms, in_memory = memory.recent.len(), "the index has caught up");
+        self.set_opened();
+        let (took_ms, in_memory) = (begun.elapsed().as_millis(), self.memory().recent.len());
+        tracing::info!(took_ms, in_memory, "the index has caught up");
         opened
     }
 
     /// The entry with each key, in order, as far as there is one.
     pub(crate) fn find(&self, keys: &[Hash]) -> Result<Vec<Option<Known>>, IndexError> {
-        let opening = |memory: &mut Memory| !memory.opened;
+        let opening = |_: &mut Memory| !self.is_opened();
         drop(self.moved.wait_while(self.memory(), opening).unwrap_or_else(PoisonError::into_inner));
         match self.look_up(keys) {
             Err(error) if error.is_of_database() => {
@@ -262,26 +252,23 @@ impl Index {
         }
     }
 
-    fn keep_moving(&self) {
-        // On Linux the calling thread's alone. What waits for this thread is less urgent than what does not;
-        // if the system refuses, it is only slower.
-        let _ = rustix::process::nice(LESS_URGENT);
-        while self.wait_for_work() {
-            if self.is_broken() {
-                if let Err(error) = self.rebuild(&IndexError::Unwritten) {
-                    tracing::warn!(%error, "the index can't be made again");
-                    self.given_up.store(true, Ordering::Release);
-                }
-            } else if let Err(error) = self.move_some().and_then(|()| self.filter_some()) {
-                tracing::warn!(%error, "the index can't be written and will be made again");
-                self.set_broken();
-            }
-        }
-        let filled = self.memory().filled;
-        let store = self.store().filter(|_| !self.is_broken());
-        if let Some(Err(error)) = store.map(|store| store.set_watermark(filled)) {
-            tracing::warn!(%error, "the index can't be closed cleanly; the next start catches up");
-        }
+    /// Waits until readers can be answered, but not long.
+    pub(crate) async fn wait_until_opened(&self) {
+        let mut opened = self.opened.subscribe();
+        // What it has become is looked at by whoever then asks.
+        let _ = tokio::time::timeout(PATIENCE, opened.wait_for(|opened| *opened)).await;
+    }
+
+    fn is_opened(&self) -> bool {
+        *self.opened.borrow()
+    }
+
+    fn set_opened(&self) {
+        // Under the lock of those who wait, or one that has just looked would not be woken.
+        let memory = self.memory();
+        self.opened.send_replace(true);
+        drop(memory);
+        self.moved.notify_all();
     }
 
     fn set_broken(&self) {
@@ -295,74 +282,6 @@ impl Index {
     pub(crate) fn close(&self) {
         self.memory().closed = true;
         self.moved.notify_all();
-    }
-
-    /// Waits until there is something to do; `false` when closed.
-    fn wait_for_work(&self) -> bool {
-        let mut memory = self.memory();
-        loop {
-            let due = match self.is_broken() {
-                true if self.given_up.load(Ordering::Acquire) => Due::Never,
-                true => Due::Now,
-                false if memory.filtered > 0 => Due::Now,
-                false => self.moving_is_due(&memory),
-            };
-            if memory.closed || matches!(due, Due::Now) {
-                return !memory.closed;
-            }
-            memory = match due {
-                Due::WhenQuiet => {
-                    self.moved.wait_timeout(memory, QUIET).unwrap_or_else(PoisonError::into_inner).0
-                }
-                _ => self.moved.wait(memory).unwrap_or_else(PoisonError::into_inner),
-            };
-        }
-    }
-
-    fn move_some(&self) -> Result<(), IndexError> {
-        let mut watermark = self.watermark();
-        let (filled, goal) = {
-            let memory = self.memory();
-            if !matches!(self.moving_is_due(&memory), Due::Now) {
-                return Ok(());
-            }
-            (memory.filled, memory.goal)
-        };
-        let store = self.store().ok_or(IndexError::Unwritten)?;
-        let filled = self.step(&store, &mut watermark, filled, goal)?;
-        self.memory().moved(filled);
-        self.moved.notify_all();
-        Ok(())
-    }
-
-    /// Whether enough keys wait to be moved.
-    fn moving_is_due(&self, memory: &Memory) -> Due {
-        let waiting = memory.goal.saturating_sub(memory.filled);
-        let (enough, urgent) = match self.identity.kind {
-            _ if !self.has_large_memory() => (1, 1),
-            LogKind::Raw => (LARGE_STEP_ENTRIES, self.memory_entries / 2),
-            // Those whose rows are not in memory are not looked up before they are in the database.
-            LogKind::Records if memory.waiting.is_step() || memory.waiting.first() > memory.filled => (1, 1),
-            LogKind::Records => (1, u64::MAX),
-        };
-        match waiting {
-            _ if waiting < enough => Due::Never,
-            _ if waiting >= urgent || memory.quiet_for() >= QUIET => Due::Now,
-            _ => Due::WhenQuiet,
-        }
-    }
-
-    /// Whether keys may wait in memory: it has room for far more.
-    fn has_large_memory(&self) -> bool {
-        self.memory_entries >= 8 * LARGE_STEP_ENTRIES
-    }
-
-    /// Most entries whose keys are moved in one go.
-    fn step_entries(&self) -> u64 {
-        match self.identity.kind {
-            LogKind::Raw if self.has_large_memory() => LARGE_STEP_ENTRIES,
-            _ => STEP_ENTRIES,
-        }
     }
 
     fn look_up(&self, keys: &[Hash]) -> Result<Vec<Option<Known>>, IndexError> {
@@ -450,21 +369,12 @@ struct Candidates {
     filtered: u64,
 }
 
-/// When there is something to do.
-enum Due {
-    Now,
-    /// Once nothing has been added for some time.
-    WhenQuiet,
-    /// Not before something else changes.
-    Never,
-}
-
 /// Lets go who waits for the index's thread when that panics.
 struct BreakOnPanic<'a>(&'a Index);
 
 impl Drop for BreakOnPanic<'_> {
     fn drop(&mut self) {
-        self.0.memory().opened = true;
+        self.0.set_opened();
         self.0.set_broken();
     }
 }

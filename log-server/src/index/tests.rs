@@ -111,7 +111,7 @@ fn the_filter_answers_only_once_it_has_every_key_of_the_database() {
 }
 
 #[test]
-fn who_adds_waits_until_the_index_is_open_and_who_reads_is_told_so() {
+fn who_adds_waits_until_the_index_is_open_and_who_reads_waits_or_is_told_so() {
     let (dir, tree) = log();
     let identity = Identity { origin_hash: sha256(b"log.example"), kind: LogKind::Raw };
     let index = Index::new(&dir.path().join("own-index"), identity, Arc::clone(&tree), 10_000);
@@ -119,8 +119,14 @@ fn who_adds_waits_until_the_index_is_open_and_who_reads_is_told_so() {
     assert!(matches!(error, IndexError::Opening) && error.passes(), "{error:?}");
     std::thread::scope(|scope| {
         let adder = scope.spawn(|| assert_knows_everything(&index));
+        let reader = scope.spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+            runtime.block_on(index.wait_until_opened());
+            look_for(&index, 1)
+        });
         let opener = scope.spawn(|| index.open_and_keep_moving());
         adder.join().unwrap();
+        assert!(!reader.join().unwrap().unwrap().is_empty());
         index.close();
         opener.join().unwrap().unwrap();
     });
