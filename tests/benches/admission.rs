@@ -17,9 +17,8 @@ use indelible_tests::records::Channel;
 
 use crate::Plan;
 use crate::cpu;
-use crate::growth::wait_until_idle;
 use crate::limits::{Signed, verify_all};
-use crate::local_log::{LocalLog, check_one};
+use crate::local_log::{LocalLog, check_one, wait_until_idle};
 use crate::machine::cores;
 use crate::report::{Line, Number};
 use crate::stats::{Spread, us};

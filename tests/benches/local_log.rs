@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use indelible_proto::checkpoint::Origin;
@@ -16,8 +17,17 @@ use indelible_server::sequencer::{Occurrence, Outcome, Sequencer, SequencerHandl
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
+use crate::cpu;
+
 /// Length of the entries of raw logs, in bytes.
 pub(crate) const ENTRY_BYTES: usize = 256;
+
+/// Names of the threads that do what an append leaves to be done later.
+pub(crate) const BACKGROUND: &[&str] = &["index", "sled-", "log-"];
+/// The index has caught up when it has used no CPU time for this long.
+const IDLE: Duration = Duration::from_millis(400);
+/// How long that may take.
+const MAX_WAIT: Duration = Duration::from_secs(300);
 
 /// A log without witnesses.
 #[derive(Debug)]
@@ -190,4 +200,19 @@ fn check(outcome: &Outcome) -> Result<()> {
         Outcome::Sequenced { occurrence: Occurrence::First, .. } => Ok(()),
         other => bail!("not appended: {other:?}"),
     }
+}
+
+/// Waits until no log in this process has anything left to do, and returns for how long it had.
+pub(crate) fn wait_until_idle() -> Result<Duration> {
+    let begun = Instant::now();
+    while begun.elapsed() < MAX_WAIT {
+        let busy = begun.elapsed();
+        let before = cpu::of_threads(BACKGROUND)?;
+        std::thread::sleep(IDLE);
+        // sled looks every now and then whether there is something to do.
+        if cpu::of_threads(BACKGROUND)?.saturating_sub(before) < IDLE / 50 {
+            return Ok(busy);
+        }
+    }
+    anyhow::bail!("the index has not caught up within {MAX_WAIT:?}")
 }

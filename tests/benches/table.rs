@@ -5,6 +5,7 @@
 //! cargo bench -p indelible-tests                          the table
 //! cargo bench -p indelible-tests -- append verify         only these rows
 //! cargo bench -p indelible-tests -- --json                as one JSON object
+//! cargo bench -p indelible-tests -- sustained disk startup growth --entries 100000000    with so large a log
 //! cargo bench -p indelible-tests -- --quick               small, within seconds: does every row still run?
 //! ```
 //!
@@ -55,6 +56,9 @@ struct Args {
     /// Small amounts: whether every row runs, not how fast
     #[arg(long)]
     quick: bool,
+    /// Entries of the large log that row `sustained` makes [default: 10,000,000]; each needs 350 bytes of disk
+    #[arg(long)]
+    entries: Option<usize>,
     /// Print one JSON object instead of the table
     #[arg(long)]
     json: bool,
@@ -70,6 +74,7 @@ struct Args {
 #[derive(Debug)]
 pub(crate) struct Plan {
     scale: Scale,
+    entries: Option<usize>,
     dir: TempDir,
 }
 
@@ -88,6 +93,11 @@ impl Plan {
             Scale::Full => full,
             Scale::Quick => quick,
         }
+    }
+
+    /// Entries of the large log: what was asked for, or else the amount to measure.
+    pub(crate) fn entries(&self, full: usize, quick: usize) -> usize {
+        self.entries.unwrap_or_else(|| self.of(full, quick))
     }
 
     /// How many rounds there are after warming up.
@@ -133,7 +143,7 @@ fn main() -> Result<()> {
     }
     let wanted = |row: &str| args.rows.is_empty() || args.rows.iter().any(|wanted| wanted == row);
     let scale = if args.quick { Scale::Quick } else { Scale::Full };
-    let plan = Plan { scale, dir: TempDir::with_prefix("indelible-bench-")? };
+    let plan = Plan { scale, entries: args.entries, dir: TempDir::with_prefix("indelible-bench-")? };
     let command = command(&args);
     if PROCESS_ROWS.into_iter().any(wanted) {
         // Built before anything is measured.
@@ -200,7 +210,9 @@ fn measure(row: &str, plan: &Plan, made: &OnceCell<LargeLog>) -> Result<Vec<Line
 fn command(args: &Args) -> String {
     let flags = [(args.quick, "--quick"), (args.json, "--json")];
     let flags = flags.into_iter().filter_map(|(given, flag)| given.then_some(flag));
-    let words: Vec<&str> = flags.chain(args.rows.iter().map(String::as_str)).collect();
+    let entries = args.entries.map(|entries| format!("--entries {entries}"));
+    let words: Vec<&str> =
+        flags.chain(entries.as_deref()).chain(args.rows.iter().map(String::as_str)).collect();
     let separator = if words.is_empty() { "" } else { " -- " };
     format!("cargo bench -p indelible-tests{separator}{}", words.join(" "))
 }
