@@ -37,11 +37,15 @@ pub enum Bug {
     NoFencing,
     /// An old copy of the data is started and signed from.
     AcceptStaleCopy,
+    /// Entries are taken however little room there is.
+    FillDisk,
+    /// `fsck` looks at no tile above those of the leaves.
+    UpperTilesUnread,
 }
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::NoFileSync,
         Self::NoDirSync,
         Self::NoParentDirSync,
@@ -55,6 +59,8 @@ impl Bug {
         Self::UnboundedQueue,
         Self::NoFencing,
         Self::AcceptStaleCopy,
+        Self::FillDisk,
+        Self::UpperTilesUnread,
     ];
 
     /// The bug's name, as the environment variable has it.
@@ -73,6 +79,8 @@ impl Bug {
             Self::UnboundedQueue => "unbounded-queue",
             Self::NoFencing => "no-fencing",
             Self::AcceptStaleCopy => "accept-stale-copy",
+            Self::FillDisk => "fill-disk",
+            Self::UpperTilesUnread => "upper-tiles-unread",
         }
     }
 

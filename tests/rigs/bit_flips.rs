@@ -109,7 +109,7 @@ impl Row for BitFlips {
     }
 
     fn bugs(&self) -> &'static [Bug] {
-        &[]
+        &[Bug::UpperTilesUnread]
     }
 
     fn run(&self, trials: Trials) -> Result<Outcome> {

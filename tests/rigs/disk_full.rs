@@ -50,7 +50,7 @@ impl Row for DiskFull {
     }
 
     fn bugs(&self) -> &'static [Bug] {
-        &[]
+        &[Bug::FillDisk]
     }
 
     fn lacks(&self) -> Option<String> {

@@ -359,7 +359,11 @@ pub(super) fn log_at(url: Option<&str>, policy: &Policy, wait_s: u64) -> Result<
         return Err(Failure::usage("no-log-url", "nothing says where the log is", next));
     };
     let wait = Duration::from_secs(wait_s).saturating_add(CONNECT_TIMEOUT);
-    let client = HttpClient::new(Timeouts { connect: CONNECT_TIMEOUT, total: SUBMIT_TIMEOUT.min(wait) });
+    let client = HttpClient::new(Timeouts {
+        connect: CONNECT_TIMEOUT,
+        total: SUBMIT_TIMEOUT.min(wait),
+        ..Timeouts::default()
+    });
     let client = client.map_err(|error| Failure::undecided(error.code(), chain(&error), ""))?;
     Ok(HttpLog::new(url, client))
 }

@@ -112,6 +112,27 @@ async fn a_server_that_stalls_meets_the_deadline() {
     }
 }
 
+/// The server closes the connection just as the second request arrives on it.
+#[tokio::test]
+async fn a_connection_that_was_idle_is_not_used_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/x", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            thread::spawn(move || {
+                read_request(&mut stream);
+                stream.write_all(&with_length("200 OK", "", b"answer")).unwrap();
+                let _ = stream.read(&mut [0]);
+            });
+        }
+    });
+    let client = HttpClient::new(Timeouts { idle: Duration::ZERO, ..Timeouts::default() }).unwrap();
+    for _ in 0..2 {
+        assert_eq!(client.get_limited(&url, 10).await.unwrap(), b"answer");
+    }
+}
+
 #[tokio::test]
 async fn a_redirect_is_not_followed() {
     for location in ["file:///etc/passwd", "http://127.0.0.1:1/", "/x"] {
