@@ -13,7 +13,8 @@
 //!
 //! Assumed of the machine: one 512-byte sector is written whole or not at all, and what was synced stays.
 
-use std::collections::BTreeMap;
+mod node;
+
 use std::fmt;
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -23,9 +24,7 @@ use indelible_client::durable::DurableError;
 use indelible_server::storage::disk::{Disk, DiskFile, FileSystem, Lock};
 
 use crate::random::Random;
-
-/// What is written whole or not at all, in bytes.
-const SECTOR: usize = 512;
+use node::{Dir, File};
 
 /// Everything on a disk at one moment. Clones share what did not change.
 #[derive(Clone)]
@@ -38,32 +37,6 @@ pub(crate) struct Image {
 enum Node {
     File(Arc<File>),
     Dir(Arc<Dir>),
-}
-
-#[derive(Clone, Default)]
-struct File {
-    /// What is read.
-    now: Arc<Vec<u8>>,
-    /// What is on disk for certain.
-    synced: Arc<Vec<u8>>,
-    /// What happened since, in order.
-    unsynced: Vec<Change>,
-    /// Some of what is read will never be written.
-    dropped: bool,
-}
-
-#[derive(Clone)]
-enum Change {
-    Emptied,
-    Written { offset: usize, bytes: Arc<[u8]> },
-}
-
-#[derive(Clone, Default)]
-struct Dir {
-    now: BTreeMap<String, usize>,
-    synced: BTreeMap<String, usize>,
-    /// Names given and taken since.
-    unsynced: Vec<(String, Option<usize>)>,
 }
 
 /// A call that changes something or makes it durable, or a read.
@@ -187,8 +160,8 @@ impl Image {
     fn sync_all(&mut self) {
         for node in &mut self.nodes {
             match node {
-                Node::File(file) if !file.unsynced.is_empty() => Arc::make_mut(file).sync(),
-                Node::Dir(dir) if !dir.unsynced.is_empty() => Arc::make_mut(dir).sync(),
+                Node::File(file) if !file.is_synced() => Arc::make_mut(file).sync(),
+                Node::Dir(dir) if !dir.is_synced() => Arc::make_mut(dir).sync(),
                 Node::File(_) | Node::Dir(_) => {}
             }
         }
@@ -200,118 +173,6 @@ impl Image {
                 Arc::make_mut(file).drop_unsynced();
             }
         }
-    }
-}
-
-impl File {
-    fn write(&mut self, bytes: &[u8], offset: usize) {
-        write_into(Arc::make_mut(&mut self.now), bytes, offset);
-        self.unsynced.push(Change::Written { offset, bytes: bytes.into() });
-    }
-
-    fn empty(&mut self) {
-        self.now = Arc::default();
-        self.unsynced.push(Change::Emptied);
-    }
-
-    fn sync(&mut self) {
-        if self.dropped {
-            let mut synced = Vec::clone(&self.synced);
-            for change in &self.unsynced {
-                change.apply(&mut synced, |_| true);
-            }
-            self.synced = Arc::new(synced);
-        } else {
-            self.synced = Arc::clone(&self.now);
-        }
-        self.unsynced.clear();
-    }
-
-    fn drop_unsynced(&mut self) {
-        self.dropped |= !self.unsynced.is_empty();
-        self.unsynced.clear();
-    }
-
-    /// `kept` of 100 sectors, or all of a write, are on disk.
-    fn crash(&self, random: &mut Random, kept: u64) -> Self {
-        if self.unsynced.is_empty() {
-            return Self {
-                now: Arc::clone(&self.synced),
-                synced: Arc::clone(&self.synced),
-                ..Self::default()
-            };
-        }
-        let mut left = Vec::clone(&self.synced);
-        for change in &self.unsynced {
-            let whole = random.below(3) == 0;
-            let fate = random.below(100) < kept;
-            change.apply(&mut left, |_| if whole { fate } else { random.below(100) < kept });
-        }
-        if random.below(2) == 0 && left.len() < self.now.len() {
-            left.resize(self.now.len(), 0);
-        }
-        let left = Arc::new(left);
-        Self { now: Arc::clone(&left), synced: left, ..Self::default() }
-    }
-}
-
-impl Change {
-    /// Applies the sectors that `keep` says.
-    fn apply(&self, content: &mut Vec<u8>, mut keep: impl FnMut(usize) -> bool) {
-        match self {
-            Self::Emptied => {
-                if keep(0) {
-                    content.clear();
-                }
-            }
-            Self::Written { offset, bytes } => {
-                let mut at = 0;
-                while at < bytes.len() {
-                    let sector_end = (offset + at) / SECTOR * SECTOR + SECTOR;
-                    let end = bytes.len().min(sector_end - offset);
-                    if keep(at) {
-                        write_into(content, &bytes[at..end], offset + at);
-                    }
-                    at = end;
-                }
-            }
-        }
-    }
-}
-
-fn write_into(content: &mut Vec<u8>, bytes: &[u8], offset: usize) {
-    let end = offset + bytes.len();
-    if content.len() < end {
-        content.resize(end, 0);
-    }
-    content[offset..end].copy_from_slice(bytes);
-}
-
-impl Dir {
-    fn set(&mut self, name: String, node: Option<usize>) {
-        match node {
-            Some(node) => self.now.insert(name.clone(), node),
-            None => self.now.remove(&name),
-        };
-        self.unsynced.push((name, node));
-    }
-
-    fn sync(&mut self) {
-        self.synced.clone_from(&self.now);
-        self.unsynced.clear();
-    }
-
-    fn crash(&self, random: &mut Random, kept: u64) -> Self {
-        let mut left = self.synced.clone();
-        for (name, node) in &self.unsynced {
-            if random.below(100) < kept {
-                match node {
-                    Some(node) => left.insert(name.clone(), *node),
-                    None => left.remove(name),
-                };
-            }
-        }
-        Self { now: left.clone(), synced: left, unsynced: Vec::new() }
     }
 }
 
