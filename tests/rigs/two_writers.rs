@@ -12,6 +12,7 @@
 //! A trial is one or the other. Not tried: two copies of one directory, which are the row `restore`.
 
 use std::ffi::OsStr;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
@@ -102,7 +103,11 @@ fn take_over(seed: u64) -> Result<u64> {
         signal(&first, Signal::STOP)?;
         std::fs::remove_file(log_dir.join("data/lock")).context("the lock can't be deleted")?;
         if !seed.is_multiple_of(INDEX_STAYS) {
-            std::fs::remove_dir_all(log_dir.join("data/index")).context("the index can't be deleted")?;
+            match std::fs::remove_dir_all(log_dir.join("data/index")) {
+                // It is made beside the start, and may not be there yet.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                deleted => deleted.context("the index can't be deleted")?,
+            }
         }
         let second = beside.start()?;
         let address = second.address().to_owned();
