@@ -403,7 +403,7 @@ fn run(mut log: Log, shared: &Shared, lock: Box<dyn Lock>) {
 
 fn sequence_until_closed(log: &mut Log, shared: &Shared) -> Result<(), SequencerError> {
     while let Some(requests) = shared.queue.take(log.tuning.batch_entries, log.tuning.batch_bytes) {
-        log.process(requests)?;
+        log.process(requests, || shared.queue.has_failed())?;
         // Where submitters wait for a processor, they come first: a batch costs nearly the same however many are in
         // it. Where none does, this takes no time.
         thread::yield_now();

@@ -180,6 +180,7 @@ struct Waiting {
     entries: usize,
     bytes: usize,
     closed: bool,
+    failed: bool,
     /// How many entries were taken last, and when.
     taken: Option<(usize, Instant)>,
     drain: DrainRate,
@@ -257,11 +258,19 @@ impl Queue {
 
     /// Takes no more requests, and answers those that wait with [`Outcome::Failed`].
     pub(super) fn fail(&self) {
-        self.close();
-        let waiting = std::mem::take(&mut self.waiting().requests);
-        for request in waiting {
+        let mut waiting = self.waiting();
+        (waiting.closed, waiting.failed) = (true, true);
+        let requests = std::mem::take(&mut waiting.requests);
+        drop(waiting);
+        self.changed.notify_all();
+        for request in requests {
             request.answer(&mut std::iter::repeat(Outcome::Failed));
         }
+    }
+
+    /// Whether what was taken and has no outcome yet is to be answered with [`Outcome::Failed`], too.
+    pub(super) fn has_failed(&self) -> bool {
+        self.waiting().failed
     }
 
     pub(super) fn is_closed(&self) -> bool {

@@ -147,3 +147,25 @@ fn a_tile_that_cannot_be_written_stops_the_log_and_loses_nothing() {
     assert_eq!(signed_head(&reopened.handle()), head_of(300));
     assert_eq!(reopened.handle().tree().entry(index(7)).unwrap(), Some(entry(7)));
 }
+
+/// A batch may wait for long: until the index is open.
+#[test]
+fn a_batch_that_waited_for_the_index_is_not_signed_once_the_log_was_abandoned() {
+    let log = TestLog::raw();
+    log.open().shutdown();
+    let database = fs::File::open(log.data().join(INDEX_DIR).join("db")).unwrap();
+    database.lock().unwrap();
+    let sequencer = log.open();
+    let handle = sequencer.handle();
+    let waiting = handle.submit(raw(1)).unwrap();
+    let (entries, bytes) = (log.settings().queue_entries, log.settings().queue_bytes);
+    while handle.check_room(entries, bytes).is_err() {
+        thread::yield_now();
+    }
+    sequencer.abandon();
+    database.unlock().unwrap();
+    assert_eq!(waiting.blocking_recv().unwrap(), Outcome::Failed);
+    sequencer.shutdown();
+    assert_eq!(signed_head(&handle).size, size(0));
+    assert_eq!(submit_one(&log.open().handle(), raw(2)), sequenced(0, 2, Occurrence::First));
+}
