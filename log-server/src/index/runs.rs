@@ -10,7 +10,7 @@
 //! ```
 //!
 //! What belongs to no run of the list is what a stop left behind, or was merged: it is never read, and deleted when
-//! there is time. A row may be in two runs.
+//! there is time. A row may be in two runs, but is once in each.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -94,12 +94,16 @@ impl Runs {
         let run = Run { number: self.next_number(db)?, level: level.saturating_add(1) };
         let mut writer = Writer::new(db, run.number);
         let mut sources: Vec<_> = of_level(level).map(|run| rows_of(db, run.number)).collect();
+        let mut last = None;
         let mut next = BinaryHeap::new();
         for (source, rows) in sources.iter_mut().enumerate() {
             next.extend(rows.next().transpose()?.map(|row| Reverse((row, source))));
         }
         while let Some(Reverse((row, source))) = next.pop() {
-            writer.push(row)?;
+            // Once: whoever reads so many rows of a run counts on so many entries.
+            if last.replace(row) != Some(row) {
+                writer.push(row)?;
+            }
             if writer.is_between_batches() && !goes_on() {
                 return Ok(None);
             }

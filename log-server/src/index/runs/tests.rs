@@ -122,6 +122,20 @@ fn rows_that_are_in_two_runs_are_found_once_and_the_newer_run_counts() {
     assert_eq!(runs.get(&db, List::Once, &key(7)).unwrap(), Some(8));
 }
 
+/// A start puts the rows in again that a stop left without a note of them.
+#[test]
+fn rows_that_were_in_two_runs_are_merged_to_one() {
+    let db = database();
+    let twice = (0..8).chain(0..8).fold(Runs::default(), |runs, run| {
+        let rows = rows(run * 100..(run + 1) * 100);
+        runs.with(&db, &rows).unwrap()
+    });
+    let merged = twice.merged(&db, || true).unwrap().unwrap();
+    assert_found(&db, &merged, 0..800);
+    let all: Result<Vec<Row>, _> = rows_of(&db, 16).collect();
+    assert_eq!(all.unwrap(), rows(0..800));
+}
+
 #[test]
 fn bytes_that_nobody_wrote_are_an_error() {
     let db = database();
