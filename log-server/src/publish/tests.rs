@@ -169,3 +169,21 @@ fn lines_of_strangers_in_the_file_are_not_served() {
     assert_eq!(key_names(&now(&publisher)), ["log.example/test", "witness.example/w2", "witness.example/w3"]);
     assert_eq!(now(&publisher).head().size, TreeSize::new(1).unwrap());
 }
+
+#[test]
+fn the_published_checkpoint_is_verified_once_and_counts_only_with_its_quorum() {
+    let mut log = TestLog::new();
+    let dir = directory(&signed(log.head()).note);
+    let publisher = open(&dir, 2, &log).unwrap();
+    let policy = with_quorum(2);
+    assert!(now(&publisher).verified(&policy).is_err());
+    log.grow(&[1, 2]);
+    publisher.publish(&verified(log.head(), &[2, 3], 7)).unwrap();
+    let published = now(&publisher);
+    let first = published.verified(&policy).unwrap();
+    assert_eq!((first.head(), first.cosigners().len()), (log.head(), 2));
+    assert!(std::ptr::eq(first, published.verified(&policy).unwrap()));
+    // What is published next is judged by itself.
+    publisher.publish(&verified(log.head(), &[3, 4], 8)).unwrap();
+    assert_eq!(now(&publisher).verified(&policy).unwrap().cosigners().len(), 3);
+}
