@@ -1,12 +1,12 @@
 //! Filling the database and memory from tiles and bundles, at start and after damage.
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, RwLockWriteGuard};
 
 use indelible_proto::entry_bundle::BundleError;
 use indelible_proto::hash::Hash;
 use indelible_proto::size::TreeSize;
 use indelible_proto::tile::BundleId;
+use indelible_proto::tree::TreeHead;
 
 use super::filter::Filter;
 use super::memory::Memory;
@@ -30,16 +30,29 @@ const FILTERED_ENTRIES: u64 = 16 * BUNDLE_ENTRIES;
 impl Index {
     pub(super) fn open_and_fill(&self) -> Result<(), IndexError> {
         let store = Store::open(&self.dir, self.identity)?;
-        let full = full_bundle_entries(self.reader.signed_size());
-        if let Some(filled) =
-            store.watermark()?.filter(|filled| *filled <= full && filled % BUNDLE_ENTRIES == 0)
+        if let Some(watermark) = store.watermark()?
+            && self.is_part(&watermark)?
         {
-            return self.fill(&mut self.watermark(), store, filled);
+            return self.fill(&mut self.watermark(), store, watermark.size.get());
         }
-        // New, or of another log, or of a larger tree than this one.
+        // New, or of another log, of another history of this one, or of a larger tree.
         drop(store);
         store::delete(&self.dir)?;
         self.fill(&mut self.watermark(), Store::open(&self.dir, self.identity)?, 0)
+    }
+
+    /// Whether the log began with these entries, all in full bundles. What a database of other entries lacks would
+    /// pass for what is not in the log.
+    fn is_part(&self, watermark: &TreeHead) -> Result<bool, IndexError> {
+        let (filled, full) = (watermark.size.get(), full_bundle_entries(self.reader.signed_size()));
+        let possible = filled <= full && filled % BUNDLE_ENTRIES == 0;
+        Ok(possible && self.reader.head(watermark.size)? == *watermark)
+    }
+
+    /// Notes in the database that it has the keys of the entries before `end`.
+    pub(super) fn note(&self, store: &Store, end: u64) -> Result<(), IndexError> {
+        let size = TreeSize::new(end).unwrap_or_default();
+        Ok(store.set_watermark(&self.reader.head(size)?)?)
     }
 
     /// Deletes the database that was found broken and fills a new one, unless somebody else has just done it.
@@ -54,9 +67,7 @@ impl Index {
         self.set_store(None);
         store::delete(&self.dir)?;
         self.fill(&mut watermark, Store::open(&self.dir, self.identity)?, 0)?;
-        self.given_up.store(false, Ordering::Release);
-        self.broken.store(false, Ordering::Release);
-        self.moved.notify_all();
+        self.set_mended();
         Ok(())
     }
 
@@ -85,6 +96,7 @@ impl Index {
         let grown = self.reader.signed_size();
         self.remember(&mut memory, size.get(), grown, &progress, || Ok(()))?;
         memory.goal = full_bundle_entries(grown);
+        memory.size = grown;
         memory.filtered = filtered;
         memory.closed = current.closed;
         *current = memory;
@@ -94,10 +106,9 @@ impl Index {
     }
 
     /// # Errors
-    /// If the log is closed before the index was opened: nobody will ask it anything.
+    /// If the log has been closed: nobody will ask it anything.
     fn check_wanted(&self) -> Result<(), IndexError> {
-        let closed = self.memory().closed;
-        if closed && !self.is_opened() { Err(IndexError::Closed) } else { Ok(()) }
+        if self.memory().closed { Err(IndexError::Closed) } else { Ok(()) }
     }
 
     /// Puts the entries from `first` on, of the log of `size` entries, into memory.
@@ -155,7 +166,7 @@ impl Index {
         store.insert(&rows)?;
         store.tidy(|| !self.memory().closed)?;
         if end - *watermark >= SYNC_ENTRIES {
-            store.set_watermark(end)?;
+            self.note(store, end)?;
             *watermark = end;
         }
         Ok(end)

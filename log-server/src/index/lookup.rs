@@ -5,7 +5,6 @@
 //! that points to an entry without the key is broken and made again, and the reader is asked to come back.
 
 use std::collections::BTreeSet;
-use std::sync::PoisonError;
 
 use indelible_proto::entry_bundle::Entry;
 use indelible_proto::hash::Hash;
@@ -44,23 +43,16 @@ impl Index {
         if !self.is_opened() {
             return Err(IndexError::Opening);
         }
-        let places = self.look_for(wanted, from, max);
-        if let Err(error) = &places
-            && error.is_of_database()
-            && !self.is_broken()
-        {
-            tracing::warn!(%error, "a look-up failed, the index will be made again");
-            self.set_broken();
-        }
-        places
+        self.with_store(|store| self.look_for(store, wanted, from, max))
     }
 
-    fn look_for(&self, wanted: &LookupKey, from: LeafIndex, max: usize) -> Result<Places, IndexError> {
-        // Held to the end: see the field.
-        let guard = self.store.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(store) = guard.as_ref().filter(|_| !self.is_broken()) else {
-            return Err(IndexError::Unwritten);
-        };
+    fn look_for(
+        &self,
+        store: &Store,
+        wanted: &LookupKey,
+        from: LeafIndex,
+        max: usize,
+    ) -> Result<Places, IndexError> {
         let (list, key) = (list_of(wanted, self.identity.kind), wanted.hash());
         // One more than asked for tells whether there are more.
         let limit = max.saturating_add(1);
@@ -109,9 +101,7 @@ impl Index {
         limit: usize,
     ) -> Result<(BTreeSet<u64>, TreeSize), IndexError> {
         if list == List::Once {
-            let size = self.reader.signed_size();
-            // Memory has all of them. An entry of a tree that is shown but whose keys are not yet added
-            // is not found; nobody has been told of it.
+            // Memory has all of them.
             let candidates = self.candidates(std::slice::from_ref(key));
             let mut found = BTreeSet::new();
             for (_, index) in candidates.indices {
@@ -119,7 +109,7 @@ impl Index {
                     found.insert(index);
                 }
             }
-            return Ok((found, size));
+            return Ok((found, candidates.size));
         }
         let memory = self.memory();
         let (found, looked_at) = match memory.waiting.first() > memory.filled {

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use indelible_proto::size::TreeSize;
+
 use super::recent::Recent;
 use super::rows::{List, Row};
 use super::waiting::Waiting;
@@ -17,6 +19,8 @@ pub(super) struct Memory {
     pub(super) filled: u64,
     /// In a log of records: all rows of the newest entries, as many as the store does not have.
     pub(super) waiting: Waiting,
+    /// Up to which entry every key is here or in the store. The tree may be shown up to a later one.
+    pub(super) size: TreeSize,
     /// Up to which entry keys can be moved there; a multiple of 256.
     pub(super) goal: u64,
     /// The filter has the keys of the entries from this one to `filled`; a multiple of 256.
@@ -35,6 +39,7 @@ impl Memory {
             first: filled,
             filled,
             waiting: Waiting::from(waiting),
+            size: TreeSize::ZERO,
             goal,
             filtered: filled,
             added: None,

@@ -9,9 +9,10 @@
 //! are [`waiting`] in memory; memory gives up only what is there. [`lookup`] answers readers, who may ask while everything else goes on.
 //!
 //! Nothing here is the truth. Every hit is checked against the entry it points at, with the whole key. A
-//! database that fails, panics, or points at the wrong entry is deleted and filled again from tiles and
-//! bundles while submissions wait; deleting `index/` costs that time and nothing else. Where a channel
-//! stands is never asked here: the sequencer knows.
+//! database that fails, panics, points at the wrong entry, or has the keys of another tree is deleted and filled
+//! again from tiles and bundles while submissions wait; deleting `index/` costs that time and nothing else. Where a
+//! channel stands is never asked here: the sequencer knows. Not checked: that a key which the database does not find
+//! was never in it.
 
 mod fill;
 mod filter;
@@ -70,7 +71,7 @@ pub enum IndexError {
     #[error("the index is being opened")]
     Opening,
     /// The log is being closed.
-    #[error("the index was closed before it was opened")]
+    #[error("the index was closed before it had every entry")]
     Closed,
     /// Keys could not be moved to the database in the background.
     #[error("the index could not be written")]
@@ -195,6 +196,9 @@ impl Index {
             self.set_broken();
             opened = self.rebuild(&error);
         }
+        if opened.is_err() {
+            self.set_broken();
+        }
         self.set_opened();
         let (took_ms, in_memory) = (begun.elapsed().as_millis(), self.memory().recent.len());
         tracing::info!(took_ms, in_memory, "the index has caught up");
@@ -207,7 +211,6 @@ impl Index {
         drop(self.moved.wait_while(self.memory(), opening).unwrap_or_else(PoisonError::into_inner));
         match self.look_up(keys) {
             Err(error) if error.is_of_database() => {
-                self.set_broken();
                 self.rebuild(&error)?;
                 self.look_up(keys)
             }
@@ -223,6 +226,7 @@ impl Index {
         if self.identity.kind == LogKind::Records {
             memory.waiting.extend(rows.iter(), size.get());
         }
+        memory.size = memory.size.max(size);
         memory.added = Some(Instant::now());
         let goal = full_bundle_entries(size);
         // Keys are moved by whole bundles: woken for less, the index's thread would only look and sleep again.
@@ -278,19 +282,45 @@ impl Index {
         self.moved.notify_all();
     }
 
+    fn set_mended(&self) {
+        self.given_up.store(false, Ordering::Release);
+        self.broken.store(false, Ordering::Release);
+        // As above.
+        drop(self.memory());
+        self.moved.notify_all();
+    }
+
     /// Ends [`Index::open_and_keep_moving`].
     pub(crate) fn close(&self) {
         self.memory().closed = true;
         self.moved.notify_all();
     }
 
-    fn look_up(&self, keys: &[Hash]) -> Result<Vec<Option<Known>>, IndexError> {
+    /// What is found with the help of the database, which is broken from then on if the error is its own.
+    fn with_store<T>(&self, look: impl FnOnce(&Store) -> Result<T, IndexError>) -> Result<T, IndexError> {
+        // Held to the end: see the field.
         let guard = self.store.read().unwrap_or_else(PoisonError::into_inner);
         let Some(store) = guard.as_ref().filter(|_| !self.is_broken()) else {
             return Err(IndexError::Unwritten);
         };
+        let found = look(store);
+        // Said before the database is given up, so that it is not taken for the one that is made next.
+        if let Err(error) = &found
+            && error.is_of_database()
+        {
+            tracing::warn!(%error, "a look-up failed, the index will be made again");
+            self.set_broken();
+        }
+        found
+    }
+
+    fn look_up(&self, keys: &[Hash]) -> Result<Vec<Option<Known>>, IndexError> {
+        self.with_store(|store| self.look_up_in(store, keys))
+    }
+
+    fn look_up_in(&self, store: &Store, keys: &[Hash]) -> Result<Vec<Option<Known>>, IndexError> {
         // Whoever asks is the one who adds, so nothing is given up between these two.
-        let Candidates { indices, first, filtered } = self.candidates(keys);
+        let Candidates { indices, first, filtered, .. } = self.candidates(keys);
         let mut found = vec![None; keys.len()];
         for (at, index) in indices {
             if found[at].is_none() {
@@ -319,7 +349,8 @@ impl Index {
         let memory = self.memory();
         let all = keys.iter().enumerate();
         let indices = all.flat_map(|(at, key)| memory.recent.candidates(key).map(move |index| (at, index)));
-        Candidates { indices: indices.collect(), first: memory.first, filtered: memory.filtered }
+        let indices = indices.collect();
+        Candidates { indices, first: memory.first, filtered: memory.filtered, size: memory.size }
     }
 
     /// The entry at `index`, if there is one and it has this key.
@@ -367,6 +398,8 @@ struct Candidates {
     first: u64,
     /// From this entry on all that are in the database are in the filter.
     filtered: u64,
+    /// Up to this one all are in memory or in the database.
+    size: TreeSize,
 }
 
 /// Lets go who waits for the index's thread when that panics.

@@ -33,7 +33,9 @@ impl Index {
         let _ = rustix::process::nice(LESS_URGENT);
         while self.wait_for_work() {
             if self.is_broken() {
-                if let Err(error) = self.rebuild(&IndexError::Unwritten) {
+                if let Err(error) = self.rebuild(&IndexError::Unwritten)
+                    && !matches!(error, IndexError::Closed)
+                {
                     tracing::warn!(%error, "the index can't be made again");
                     self.given_up.store(true, Ordering::Release);
                 }
@@ -44,7 +46,7 @@ impl Index {
         }
         let filled = self.memory().filled;
         let store = self.store().filter(|_| !self.is_broken());
-        if let Some(Err(error)) = store.map(|store| store.set_watermark(filled)) {
+        if let Some(Err(error)) = store.map(|store| self.note(&store, filled)) {
             tracing::warn!(%error, "the index can't be closed cleanly; the next start catches up");
         }
     }

@@ -14,6 +14,8 @@ use std::time::Duration;
 
 use bytes::BufMut as _;
 use indelible_proto::hash::Hash;
+use indelible_proto::size::TreeSize;
+use indelible_proto::tree::TreeHead;
 use indelible_proto::wire::Reader;
 use rustix::fs::{FlockOperation, flock};
 
@@ -30,7 +32,7 @@ const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 const CLOSING_WAIT: Duration = Duration::from_millis(10);
 const MAX_CLOSING_WAITS: u32 = 500;
 /// Changes whenever an older index could be read wrongly.
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 /// The key of what the database says about itself.
 const STATUS_KEY: &[u8] = b"status";
 
@@ -80,24 +82,29 @@ impl Store {
         Ok(Self { db, file, identity, runs })
     }
 
-    /// Up to which entry every key is there and durable; `None` if the database is new, of another log, or of
+    /// The tree of which every key is there and durable; `None` if the database is new, of another log, or of
     /// another version.
-    pub(super) fn watermark(&self) -> Result<Option<u64>, StoreError> {
+    pub(super) fn watermark(&self) -> Result<Option<TreeHead>, StoreError> {
         let Some(status) = guarded(|| self.db.get(STATUS_KEY))? else {
             return Ok(None);
         };
         let mut reader = Reader::new(&status);
         let expected = self.status_prefix();
         let same = reader.take(expected.len()).is_ok_and(|prefix| prefix == expected);
-        if same { reader.u64().map(Some).map_err(|_| StoreError::Value) } else { Ok(None) }
+        if !same {
+            return Ok(None);
+        }
+        let size = reader.u64().ok().and_then(|size| TreeSize::new(size).ok()).ok_or(StoreError::Value)?;
+        Ok(Some(TreeHead { size, root: reader.hash().map_err(|_| StoreError::Value)? }))
     }
 
-    /// Notes that every key up to `watermark` is there. Makes the keys durable first, so that the note is
+    /// Notes that every key of the tree with this head is there. Makes the keys durable first, so that the note is
     /// true whenever it is found.
-    pub(super) fn set_watermark(&self, watermark: u64) -> Result<(), StoreError> {
+    pub(super) fn set_watermark(&self, watermark: &TreeHead) -> Result<(), StoreError> {
         self.sync()?;
         let mut status = self.status_prefix();
-        status.put_u64(watermark);
+        status.put_u64(watermark.size.get());
+        status.put_slice(watermark.root.as_bytes());
         guarded(|| self.db.insert(STATUS_KEY, status.as_slice()))?;
         Ok(())
     }
@@ -188,3 +195,6 @@ pub(super) fn delete(dir: &Path) -> Result<(), StoreError> {
 fn guarded<T, E: Into<StoreError>>(call: impl FnOnce() -> Result<T, E>) -> Result<T, StoreError> {
     catch_unwind(AssertUnwindSafe(call)).map_err(|_| StoreError::Panic)?.map_err(Into::into)
 }
+
+#[cfg(test)]
+mod tests;

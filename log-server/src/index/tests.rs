@@ -1,9 +1,10 @@
 use indelible_proto::checkpoint::Origin;
 use indelible_proto::entry_bundle::Entry;
-use indelible_proto::hash::sha256;
+use indelible_proto::hash::{leaf_hash, sha256};
 use indelible_proto::log_api::LookupKey;
 use indelible_proto::note::{KeyKind, KeyName};
 use indelible_proto::sign::{LogSigner, SecretKey};
+use indelible_proto::tree::TreeHead;
 use tempfile::TempDir;
 
 use super::rows::{List, Row};
@@ -11,6 +12,7 @@ use super::waiting::Waiting;
 use super::*;
 use crate::sequencer::tests::records::chain;
 use crate::sequencer::{CoreSettings, Sequencer, Submission, System, create};
+use crate::testing::TestLog;
 
 const ENTRIES: u64 = 2000;
 
@@ -104,6 +106,7 @@ fn the_filter_answers_only_once_it_has_every_key_of_the_database() {
     let new = key(ENTRIES + 5);
     index.store().unwrap().insert(&[Row { list: List::Once, key: new, index: 8 }]).unwrap();
     assert!(matches!(index.look_up(&[new]), Err(IndexError::Wrong { index: 8 })));
+    index.set_mended();
     index.filter_some().unwrap();
     assert_eq!(index.memory().filtered, 0);
     assert_eq!(index.look_up(&[new]).unwrap(), [None]);
@@ -211,11 +214,56 @@ fn gives_up_only_what_is_in_the_database() {
 fn an_index_of_a_larger_tree_is_not_used() {
     let (dir, tree) = log();
     let index = open(&dir, &tree, 10_000);
-    index.store().unwrap().set_watermark(4096).unwrap();
+    let larger = TreeHead { size: TreeSize::new(4096).unwrap(), root: key(0) };
+    index.store().unwrap().set_watermark(&larger).unwrap();
     drop(index);
     let index = open(&dir, &tree, 10_000);
     assert_eq!(index.memory().first, 0);
     assert_knows_everything(&index);
+}
+
+/// Of entries that this log does not have, so that no hit shows it.
+#[test]
+fn an_index_of_another_history_is_not_used() {
+    let (other, other_tree) = log_of(
+        LogKind::Raw,
+        (2 * ENTRIES..3 * ENTRIES).map(|number| Submission::Raw(entry(number))).collect(),
+    );
+    filled_index(&other, &other_tree);
+    let (dir, tree) = log();
+    std::fs::rename(other.path().join("own-index"), dir.path().join("own-index")).unwrap();
+    let index = open(&dir, &tree, 10_000);
+    assert_knows_everything(&index);
+    assert_eq!(look_for(&index, 7).unwrap(), [7]);
+}
+
+#[test]
+fn what_was_shown_and_not_yet_added_was_not_looked_at() {
+    let dir = TempDir::new().unwrap();
+    let mut log = TestLog::of(&[1, 2, 3]);
+    let index = open(&dir, &log.tree, 10_000);
+    log.grow(&[4]);
+    let leaf = leaf_hash(&[4]);
+    let look = || {
+        let places = index.places(&LookupKey::Leaf(leaf), LeafIndex::default(), 10).unwrap();
+        (places.found.len(), places.size.get())
+    };
+    assert_eq!(look(), (0, 3));
+    index.add(&[Row { list: List::Once, key: leaf, index: 3 }], log.tree.signed_size());
+    assert_eq!(look(), (1, 4));
+}
+
+#[test]
+fn who_reads_while_there_is_no_database_does_not_call_for_another() {
+    let (dir, tree) = log();
+    let index = open(&dir, &tree, 512);
+    let store = index.store();
+    index.set_store(None);
+    // As one that asked just before the new one is there, and looks for what is wrong just after.
+    assert!(look_for(&index, 7).unwrap_err().is_of_database());
+    assert!(!index.is_broken());
+    index.set_store(store);
+    assert_eq!(look_for(&index, 7).unwrap(), [7]);
 }
 
 fn look_for(index: &Index, number: u64) -> Result<Vec<u64>, IndexError> {
@@ -281,14 +329,36 @@ fn what_is_added_while_it_is_made_again_is_known_after() {
     let (dir, tree) = log();
     let index = open(&dir, &tree, 10_000);
     index.set_broken();
-    index.close();
     index.rebuild(&IndexError::Unwritten).unwrap();
-    assert!(index.memory().closed, "a stop is not forgotten");
     // The same keys again, as from one who adds what the tree already shows.
     let again: Vec<_> =
         (1990..ENTRIES).map(|number| Row { list: List::Once, key: key(number), index: number }).collect();
     index.add(&again, tree.signed_size());
     assert_knows_everything(&index);
+}
+
+#[test]
+fn a_stop_ends_the_making_of_a_broken_index_and_the_next_start_goes_on() {
+    let (dir, tree) = log();
+    let index = open(&dir, &tree, 10_000);
+    index.set_broken();
+    index.close();
+    assert!(matches!(index.rebuild(&IndexError::Unwritten), Err(IndexError::Closed)));
+    assert!(look_for(&index, 7).unwrap_err().is_of_database());
+    index.keep_moving();
+    drop(index);
+    assert_knows_everything(&open(&dir, &tree, 10_000));
+}
+
+#[test]
+fn a_stop_is_not_forgotten_when_memory_is_made_again() {
+    let dir = TempDir::new().unwrap();
+    let index = open(&dir, &TestLog::new().tree, 10_000);
+    index.set_broken();
+    index.close();
+    // Without an entry it is done before it is asked whether to go on.
+    index.rebuild(&IndexError::Unwritten).unwrap();
+    index.keep_moving();
 }
 
 #[test]
