@@ -20,6 +20,7 @@ pub mod lookup;
 pub mod pins;
 pub mod planted;
 pub mod publish;
+mod seal;
 pub mod state;
 pub mod verify;
 pub mod watch;

@@ -11,6 +11,8 @@
 //! <dir>/time                                             `indelible-time-floor/v1`, then seconds since 1970
 //! ```
 //!
+//! What is no signed note ends in a line with the digest of the rest, see [`crate::seal`].
+//!
 //! Trusted for what it says about the past: an older copy of the directory forgets, and a rollback to
 //! what it still knows goes unseen; a lost one starts afresh. Files are replaced atomically and the
 //! directory is held by one process at a time. A file that cannot be read as what this module wrote, or
@@ -30,6 +32,7 @@ use indelible_proto::wire::{DecodeError, Reader, parse_utf8};
 
 use crate::channel::KnownChannel;
 use crate::durable::{self, DirLock, DurableError};
+use crate::seal::{SEAL_LEN, sealed, unsealed};
 
 /// Why remembered state cannot be used. Always a local matter, exit code 40.
 #[derive(Debug, thiserror::Error)]
@@ -78,7 +81,7 @@ impl StateError {
 
 /// The last record of a channel that was published or verified.
 ///
-/// Its file, with one newline after each line:
+/// Its file before the seal, with one newline after each line:
 ///
 /// ```text
 /// indelible-last-record/v1
@@ -205,7 +208,7 @@ impl StateDir {
         let Some(bytes) = read(&path, LAST_RECORD_MAX_BYTES)? else {
             return Ok(None);
         };
-        match LastRecord::parse(&bytes) {
+        match unsealed(&bytes).and_then(LastRecord::parse) {
             Ok(record) if record.channel == *channel => Ok(Some(record)),
             Ok(_) => Err(StateError::Damaged { path, code: "other-channel" }),
             Err(code) => Err(StateError::Damaged { path, code }),
@@ -219,7 +222,7 @@ impl StateDir {
     /// [`StateError::File`].
     pub fn remember_record(&self, record: &LastRecord) -> Result<(), StateError> {
         let path = self.channel_path(CHANNELS, &record.channel);
-        Ok(durable::replace(&path, record.encode().as_bytes())?)
+        Ok(durable::replace(&path, &sealed(record.encode().into_bytes()))?)
     }
 
     /// The same for the last record that was verified for installation.
@@ -228,7 +231,7 @@ impl StateDir {
     /// [`StateError::File`].
     pub fn remember_verified(&self, record: &LastRecord) -> Result<(), StateError> {
         let path = self.channel_path(VERIFIED, &record.channel);
-        Ok(durable::replace(&path, record.encode().as_bytes())?)
+        Ok(durable::replace(&path, &sealed(record.encode().into_bytes()))?)
     }
 
     /// What is known of `channel`.
@@ -237,13 +240,14 @@ impl StateDir {
     /// [`StateError::Damaged`] if the file is not whole or is about another channel, [`StateError::File`].
     pub fn known_channel(&self, channel: &ChannelName) -> Result<Option<KnownChannel>, StateError> {
         let path = self.channel_path(KNOWN, channel);
-        let Some(bytes) = read(&path, KnownChannel::MAX_BYTES)? else {
+        let Some(bytes) = read(&path, KnownChannel::MAX_BYTES.saturating_add(SEAL_LEN))? else {
             return Ok(None);
         };
-        match KnownChannel::parse(&bytes) {
+        let parse = |body| KnownChannel::parse(body).map_err(|error| error.code());
+        match unsealed(&bytes).and_then(parse) {
             Ok(known) if known.name() == channel => Ok(Some(known)),
             Ok(_) => Err(StateError::Damaged { path, code: "other-channel" }),
-            Err(error) => Err(StateError::Damaged { path, code: error.code() }),
+            Err(code) => Err(StateError::Damaged { path, code }),
         }
     }
 
@@ -256,7 +260,7 @@ impl StateDir {
         if self.known_channel(known.name())?.is_some_and(|held| held.covers(known)) {
             return Ok(());
         }
-        Ok(durable::replace(&self.channel_path(KNOWN, known.name()), &known.encode())?)
+        Ok(durable::replace(&self.channel_path(KNOWN, known.name()), &sealed(known.encode()))?)
     }
 
     /// The newest time that a quorum of witnesses is known to have vouched for.
@@ -268,7 +272,10 @@ impl StateDir {
         let Some(bytes) = read(&path, TIME_FLOOR_MAX_BYTES)? else {
             return Ok(None);
         };
-        parse_time_floor(&bytes).map(Some).map_err(|code| StateError::Damaged { path, code })
+        unsealed(&bytes)
+            .and_then(parse_time_floor)
+            .map(Some)
+            .map_err(|code| StateError::Damaged { path, code })
     }
 
     /// Remembers a time that a quorum vouched for, unless a later one is remembered.
@@ -280,7 +287,7 @@ impl StateDir {
             return Ok(());
         }
         let text = format!("{TIME_FLOOR_HEADER}\n{}\n", time.get());
-        Ok(durable::replace(&self.dir.join(TIME_FLOOR), text.as_bytes())?)
+        Ok(durable::replace(&self.dir.join(TIME_FLOOR), &sealed(text.into_bytes()))?)
     }
 
     fn checkpoint_path(&self, origin: &Origin) -> PathBuf {
@@ -322,14 +329,14 @@ fn parse_time_floor(bytes: &[u8]) -> Result<UnixSeconds, &'static str> {
 
 const TIME_FLOOR: &str = "time";
 const TIME_FLOOR_HEADER: &str = "indelible-time-floor/v1";
-/// The header and 20 digits.
-const TIME_FLOOR_MAX_BYTES: usize = 64;
+/// The header, 20 digits and the seal.
+const TIME_FLOOR_MAX_BYTES: usize = 128;
 const CHECKPOINTS: &str = "checkpoints";
 const CHANNELS: &str = "channels";
 const VERIFIED: &str = "verified";
 const KNOWN: &str = "known";
 const LAST_RECORD_HEADER: &str = "indelible-last-record/v1";
-/// Two hashes, a number, the header and a channel name.
+/// Two hashes, a number, the header, a channel name and the seal.
 const LAST_RECORD_MAX_BYTES: usize = 4096;
 
 #[cfg(test)]

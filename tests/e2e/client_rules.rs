@@ -3,6 +3,7 @@
 
 use std::fs;
 
+use indelible_proto::hash::sha256;
 use indelible_proto::note::NoteSignature;
 use indelible_proto::proof::LogProof;
 use indelible_proto::record::{RecordId, SignedRecord};
@@ -50,9 +51,15 @@ fn a_damaged_memory_of_the_channel_or_the_time_is_local_damage() {
     let verified = fs::read_dir(memory.join("verified")).unwrap().next().unwrap().unwrap().path();
     for path in [verified, memory.join("time")] {
         let whole = fs::read(&path).unwrap();
-        for bytes in
-            [Vec::new(), vec![0; whole.len()], whole[..whole.len() - 1].to_vec(), vec![b'9'; 1 << 16]]
-        {
+        let mut damages =
+            vec![Vec::new(), vec![0; whole.len()], whole[..whole.len() - 1].to_vec(), vec![b'9'; 1 << 16]];
+        // Another digit at the end of each line: what is left of it is a record's id still, or a time.
+        let line_ends = whole.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at);
+        damages.extend(line_ends.map(|end| {
+            let other = if whole[end - 1] == b'0' { b"1" } else { b"0" };
+            [&whole[..end - 1], other, &whole[end..]].concat()
+        }));
+        for bytes in damages {
             fs::write(&path, &bytes).unwrap();
             check(&room, &["agent-1", "--channel", "channel"], UNDECIDED, "state-damaged");
         }
@@ -118,7 +125,8 @@ fn a_grace_lifts_a_missing_quorum_for_its_time_and_says_so() {
     let before = fs::read(&floor).unwrap();
     with(now - 20_000, now + 300);
     verify(&room, "agent-2").expect(VERIFIED);
-    fs::write(&floor, format!("indelible-time-floor/v1\n{}\n", now + 400)).unwrap();
+    let later = format!("indelible-time-floor/v1\n{}\n", now + 400);
+    fs::write(&floor, format!("{later}end {}\n", sha256(later.as_bytes()).to_hex())).unwrap();
     assert_eq!(
         code(&verify(&room, "agent-2").expect(REFUSED)),
         "quorum-not-met",

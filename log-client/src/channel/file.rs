@@ -10,9 +10,9 @@
 //! <record leaf>
 //! ```
 //!
-//! The file is this machine's own. Signatures were verified when the records were learned and are not verified
-//! again; that the records follow one another by their hashes, up to the state, is. So damage to them is noticed,
-//! and is damage here, never a sign that anybody lied.
+//! The file is this machine's own, and sealed (see [`crate::seal`]), so that damage is noticed, and is damage here, never
+//! a sign that anybody lied. Signatures were verified when the records were learned and are not verified again; that
+//! the records follow one another by their hashes, up to the state, is.
 
 use indelible_proto::record::{Chain, ChannelState, ChannelStateError, RecordError, SignedRecord};
 use indelible_proto::time::UnixSeconds;

@@ -117,10 +117,13 @@ fn a_damaged_last_record_is_damage_here() {
         &other,
         &good.replace("\n7\n", "\n07\n"),
     ];
-    for bad in bad.iter().map(|text| text.as_bytes()).chain([&[0; 187][..]]) {
+    let sealed_bad = bad.iter().map(|text| sealed(text.as_bytes().to_vec()));
+    for bad in sealed_bad.chain([Vec::new(), vec![0; 187], good.clone().into_bytes()]) {
         fs::write(&path, bad).unwrap();
         assert_eq!(state.last_record(&record.channel).unwrap_err().code(), "state-damaged");
     }
+    fs::write(&path, sealed(good.into_bytes())).unwrap();
+    assert_eq!(state.last_record(&record.channel).unwrap(), Some(record));
 }
 
 #[test]
@@ -175,6 +178,50 @@ fn what_is_known_of_another_channel_is_damage_here() {
     });
     state.remember_known(&agent).unwrap();
     assert_eq!(state.known_channel(agent.name()).unwrap(), Some(agent.clone()));
-    fs::write(state.channel_path(KNOWN, agent.name()), other.encode()).unwrap();
+    let path = state.channel_path(KNOWN, agent.name());
+    fs::write(&path, sealed(other.encode())).unwrap();
     assert_eq!(state.known_channel(agent.name()).unwrap_err().code(), "state-damaged");
+    fs::write(&path, agent.encode()).unwrap();
+    assert_eq!(state.known_channel(agent.name()).unwrap_err().code(), "state-damaged");
+}
+
+/// A digit that became another digit is what no form gives away: an id of another record would be a fork, another time
+/// another age.
+#[test]
+fn no_bit_of_what_is_remembered_of_channels_and_time_can_change() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::open(dir.path()).unwrap();
+    let channel = TestChannel::new("vendor.example/agent", 0);
+    let (file, policy) = (channel.file(1_800_000_000), channel.log.policy(2));
+    let time = TrustedTime::new(seconds(1_800_000_001), None);
+    let (known, _) = KnownChannel::learn(None, channel.genesis(), &file, &policy, time).unwrap();
+    let name = known.name().clone();
+    state.remember_known(&known).unwrap();
+    state.remember_record(&last_record(7)).unwrap();
+    state.remember_verified(&last_record(7)).unwrap();
+    state.raise_time_floor(seconds(1_800_000_000)).unwrap();
+    let read = [
+        (state.channel_path(KNOWN, &name), state.known_channel(&name).err()),
+        (state.channel_path(CHANNELS, &name), state.last_record(&name).err()),
+        (state.channel_path(VERIFIED, &name), state.last_verified(&name).err()),
+        (dir.path().join(TIME_FLOOR), state.time_floor().err()),
+    ];
+    assert!(read.iter().all(|(_, error)| error.is_none()), "{read:?}");
+    for (path, _) in read {
+        let whole = fs::read(&path).unwrap();
+        for at in 0..whole.len() {
+            let mut changed = whole.clone();
+            changed[at] ^= 1;
+            fs::write(&path, changed).unwrap();
+            let errors = [
+                state.known_channel(&name).err(),
+                state.last_record(&name).err(),
+                state.last_verified(&name).err(),
+                state.time_floor().err(),
+            ];
+            let codes: Vec<&str> = errors.iter().flatten().map(StateError::code).collect();
+            assert_eq!(codes, ["state-damaged"], "{}, byte {at}", path.display());
+        }
+        fs::write(&path, whole).unwrap();
+    }
 }

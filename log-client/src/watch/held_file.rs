@@ -14,19 +14,17 @@
 //! <label>note <length in bytes>
 //! <signed note>channel <length in bytes>
 //! <channel state>                    one for each channel, see `ChannelState`
-//! end <SHA-256 of everything before this line, hex>
+//! end <SHA-256 of everything before this line, hex>      see [`crate::seal`]
 //! ```
 //!
 //! `ahead`, how far an unfinished reading has come: the same with the header `indelible-watch-ahead/v1`, the
 //! line `base <entries>` in place of the checkpoint, only the channels that changed, and nothing pending.
 //!
-//! The last line tells a whole file from one that a crash or a bad disk changed; it keeps no one out. The
-//! held note must verify and its root be the one of the subtrees, or the file is damaged.
+//! The held note must verify and its root be the one of the subtrees, or the file is damaged.
 
 use std::collections::BTreeMap;
 
 use indelible_proto::checkpoint::Origin;
-use indelible_proto::hash::sha256;
 use indelible_proto::note::SignedNote;
 use indelible_proto::policy::{LogSigned, Policy};
 use indelible_proto::record::{ChannelName, ChannelState};
@@ -36,6 +34,7 @@ use indelible_proto::wire::{DecodeError, Reader, parse_decimal, parse_hash, pars
 
 use super::event::{Held, Pending, Role, Vantage};
 use super::scan::{Ahead, LogKind, Scan};
+use crate::seal::{sealed, unsealed};
 
 /// Why a file is not what was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,12 +126,7 @@ impl Subject<'_> {
 
     /// Checks the last line and the first three; returns a reader over what is between.
     fn open<'a>(&self, bytes: &'a [u8], header: &str) -> Result<Reader<'a>, HeldError> {
-        let body = bytes.len().checked_sub(SEAL_LEN).and_then(|at| bytes.split_at_checked(at));
-        let (body, seal) = body.ok_or(HeldError::Damaged("truncated"))?;
-        if seal != seal_line(body) {
-            return Err(HeldError::Damaged("checksum"));
-        }
-        let mut reader = Reader::new(body);
+        let mut reader = Reader::new(unsealed(bytes).map_err(HeldError::Damaged)?);
         reader.expect_line(header).map_err(code)?;
         if reader.line().map_err(code)? != self.origin.as_str().as_bytes() {
             return Err(HeldError::Damaged("other-origin"));
@@ -178,16 +172,6 @@ fn channels(out: &mut Vec<u8>, channels: &BTreeMap<ChannelName, ChannelState>) {
     for state in channels.values() {
         counted(out, "channel", state.encode().as_bytes());
     }
-}
-
-fn sealed(mut out: Vec<u8>) -> Vec<u8> {
-    let seal = seal_line(&out);
-    out.extend_from_slice(&seal);
-    out
-}
-
-fn seal_line(body: &[u8]) -> Vec<u8> {
-    format!("end {}\n", sha256(body).to_hex()).into_bytes()
 }
 
 fn code(error: DecodeError) -> HeldError {
@@ -245,5 +229,3 @@ const HELD_HEADER: &str = "indelible-watch-held/v1";
 const AHEAD_HEADER: &str = "indelible-watch-ahead/v1";
 const RECORDS: &str = "records";
 const RAW: &str = "raw";
-/// Length of the last line: word, space, 64 digits, newline.
-const SEAL_LEN: usize = 4 + 64 + 1;
