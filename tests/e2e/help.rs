@@ -84,6 +84,52 @@ fn what_no_program_knows_is_a_usage_error_that_says_what_is_wrong() {
     }
 }
 
+#[test]
+fn a_program_that_asked_for_json_is_told_in_json_what_is_wrong() {
+    let client = path("client");
+    let wrong = [
+        (&["verify", "--json"][..], "<ARTIFACT>"),
+        (&["--json", "dance"], "dance"),
+        (&["lookup", "--json", "--dance", "x"], "--dance"),
+        (&["submit", "--json", "x.leaf", "--policy", "policy.txt", "--wait", "soon"], "soon"),
+    ];
+    for (args, word) in wrong {
+        let refused = Finished::run(Command::new(client).args(args)).expect(2);
+        let told: serde_json::Value = serde_json::from_str(&refused.stdout).unwrap();
+        assert_eq!(
+            (&told["outcome"], &told["exit"], &told["code"]),
+            (&"usage".into(), &2.into(), &"arguments".into())
+        );
+        assert!(told["message"].as_str().unwrap().contains(word), "{refused}");
+        assert!(refused.stderr.is_empty(), "{refused}");
+    }
+    // Another command's --json is not ours.
+    let guard = ["guard", "--dance", "x", "--", "true", "--json"];
+    let refused = Finished::run(Command::new(client).args(guard)).expect(2);
+    assert!(refused.stdout.is_empty() && refused.stderr.contains("Usage"), "{refused}");
+}
+
+#[test]
+fn what_would_not_be_heeded_is_no_argument() {
+    // A record that is signed has its place: there is nothing to show, to prepare or to renew.
+    let client = path("client");
+    for word in ["--dry-run", "--prepare=statement", "--renew", "--accept-log-head"] {
+        let args = ["submit", "agent.leaf", "--policy", "policy.txt", word];
+        let refused = Finished::run(Command::new(client).args(args)).expect(2);
+        assert!(refused.stderr.contains("unexpected argument"), "{refused}");
+    }
+}
+
+#[test]
+fn a_directory_in_place_of_a_file_is_a_usage_error() {
+    for args in
+        [&["policy", "lint", "."][..], &["inspect", "."], &["sign", ".", "--key", "k", "--out", "leaf"]]
+    {
+        let refused = Finished::run(Command::new(path("client")).args(args).arg("--json")).expect(2);
+        assert!(refused.stdout.contains("\"file-is-directory\""), "{refused}");
+    }
+}
+
 fn path(program: &str) -> &'static Path {
     let binaries = World::binaries();
     match program {

@@ -14,9 +14,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::console::{Console, Output, chain};
 use super::exit::{Exit, Failure};
-use super::inputs::{files_failure, hashing_bar, key_failure, now, read_input, read_policy, trusted_channel};
+use super::inputs::{
+    files_failure, hashing_bar, key_failure, now, read_input, read_policy, trusted_channel, write_failure,
+};
 use crate::bundle::{SourceError, bundle_from, bundle_of_record, hash_listing};
-use crate::durable::{self, Access, DurableError};
+use crate::durable::{self, Access};
 use crate::files::hash_regular_file;
 use crate::keys::parse_record_vkey;
 use crate::verify::Trust;
@@ -213,10 +215,7 @@ fn prove(args: &ProveArgs, console: Console) -> Result<Exit, Failure> {
     };
     let proof = proof.map_err(|error| unprovable(&tree, args, error))?;
     let bytes = proof.encode();
-    durable::create_new(&args.out, &bytes, Access::Public).map_err(|error| match error {
-        DurableError::Exists { .. } => Failure::usage(error.code(), chain(&error), "choose another --out"),
-        error => Failure::undecided(error.code(), chain(&error), "make the directory writable"),
-    })?;
+    durable::create_new(&args.out, &bytes, Access::Public).map_err(|error| write_failure(&error))?;
     let head = tree.head();
     let mut output = Output::line(format!("{}: {} bytes", args.out.display(), bytes.len()))
         .with("proof", args.out.display().to_string())

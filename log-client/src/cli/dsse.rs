@@ -8,7 +8,7 @@ use indelible_proto::record::SignedRecord;
 
 use super::console::{Console, Output};
 use super::exit::{Exit, Failure};
-use super::inputs::read_input;
+use super::inputs::{read_input, write_failure};
 use super::publication::describe;
 use crate::{dsse, durable};
 
@@ -92,9 +92,7 @@ fn write(
         name.push(extension);
         name.into()
     });
-    durable::replace(&out, bytes).map_err(|error| {
-        Failure::undecided(error.code(), super::console::chain(&error), "name a file that can be written")
-    })?;
+    durable::replace(&out, bytes).map_err(|error| write_failure(&error))?;
     let mut output = Output::line(format!("{}: {}", out.display(), describe(record)));
     output.lines.push("nothing was verified".to_owned());
     let output = output.with("file", out.display().to_string()).with("verified", false);

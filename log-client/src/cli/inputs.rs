@@ -1,5 +1,6 @@
 //! Files and directories named on the command line, read once and checked, and the failures of doing so.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -109,8 +110,12 @@ pub(super) fn read_input(path: &Path, max_bytes: usize, what: &str, next: &str) 
         Ok(Some(bytes)) => Ok(bytes),
         Ok(None) => Err(Failure::usage("file-missing", format!("{}: no such file", path.display()), next)),
         Err(error @ DurableError::TooLarge { .. }) => {
-            let message = format!("{} is too large for {what}", path.display());
+            let message = format!("{} is too large for {what}: at most {max_bytes} bytes", path.display());
             Err(Failure::usage(error.code(), message, next))
+        }
+        Err(DurableError::Unreadable { source, .. }) if source.kind() == ErrorKind::IsADirectory => {
+            let message = format!("{} is a directory, not {what}", path.display());
+            Err(Failure::usage("file-is-directory", message, next))
         }
         Err(error) => Err(Failure::undecided(error.code(), chain(&error), "make the file readable")),
     }
@@ -258,12 +263,28 @@ pub(super) fn files_failure(error: &FilesError) -> Failure {
     }
 }
 
+/// How a file that cannot be written ends a run.
+pub(super) fn write_failure(error: &DurableError) -> Failure {
+    match error {
+        DurableError::Exists { .. } => {
+            Failure::usage(error.code(), chain(error), "name a file that is not there yet")
+        }
+        DurableError::NotWritten { source, .. } if source.kind() == ErrorKind::NotFound => {
+            Failure::usage(error.code(), chain(error), "name a file in a directory that is there")
+        }
+        _ => Failure::undecided(error.code(), chain(error), "make room, and the directory writable"),
+    }
+}
+
 /// How a key that cannot be used ends a run.
 pub(super) fn key_failure(error: &KeyFileError) -> Failure {
     let next = match error {
         KeyFileError::Random(_) => {
             return Failure::undecided(error.code(), chain(error), "run the command again");
         }
+        KeyFileError::File(
+            error @ (DurableError::NotWritten { .. } | DurableError::Indeterminate { .. }),
+        ) => return write_failure(error),
         KeyFileError::File(DurableError::Exists { .. }) => {
             "choose another name; a key that is overwritten is lost for good"
         }

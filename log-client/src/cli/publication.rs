@@ -17,7 +17,7 @@ use super::console::{Console, Output, chain};
 use super::exit::{Exit, Failure};
 use super::inputs::{
     OpenState, key_failure, now, pinned_channel, read_policy, save_evidence, state_dir, state_failure,
-    trusted_channel,
+    trusted_channel, write_failure,
 };
 use crate::durable::{self, Access};
 use crate::http::{HttpClient, Timeouts};
@@ -44,6 +44,13 @@ pub(super) struct LogArgs {
     /// Seconds to wait until enough witnesses have seen the record
     #[arg(long, value_name = "SECS", default_value_t = 120)]
     wait: u64,
+}
+
+/// The same, and how a statement gets its place there, or is only made.
+#[derive(Debug, Args)]
+pub(super) struct PublicationArgs {
+    #[command(flatten)]
+    log: LogArgs,
     /// Publish a new record even if the last one says the same
     #[arg(long)]
     renew: bool,
@@ -59,10 +66,17 @@ pub(super) struct LogArgs {
     prepare: Option<PathBuf>,
 }
 
-impl LogArgs {
+impl PublicationArgs {
     /// The policy's file.
     pub(super) fn policy(&self) -> &Path {
-        &self.policy
+        &self.log.policy
+    }
+}
+
+/// For what was signed elsewhere: it has its place already.
+impl From<LogArgs> for PublicationArgs {
+    fn from(log: LogArgs) -> Self {
+        Self { log, renew: false, accept_log_head: false, dry_run: false, prepare: None }
     }
 }
 
@@ -72,22 +86,22 @@ pub(super) struct Publication {
     dir: PathBuf,
     policy: Policy,
     signers: Vec<RecordSigner>,
-    args: LogArgs,
+    args: PublicationArgs,
 }
 
 impl Publication {
     /// Reads the policy and the keys, and finds the log.
     pub(super) fn open(
-        args: LogArgs,
+        args: PublicationArgs,
         keys: &[PathBuf],
         passphrase: Option<PathBuf>,
     ) -> Result<Self, Failure> {
-        let policy = read_policy(&args.policy)?;
+        let policy = read_policy(&args.log.policy)?;
         let passphrase = Passphrase::from(passphrase);
         let signers = keys.iter().map(|key| read_record_signer(key, &passphrase)).collect::<Result<_, _>>();
         let signers = signers.map_err(|error| key_failure(&error))?;
-        let log = log_at(args.log.as_deref(), &policy, args.wait)?;
-        let dir = state_dir(args.state.clone())?;
+        let log = log_at(args.log.log.as_deref(), &policy, args.log.wait)?;
+        let dir = state_dir(args.log.state.clone())?;
         Ok(Self { log, dir, policy, signers, args })
     }
 
@@ -270,7 +284,7 @@ impl Publication {
             remembered,
             disagreement,
             renew: self.args.renew,
-            deadline: Duration::from_secs(self.args.wait),
+            deadline: Duration::from_secs(self.args.log.wait),
             now: now()?,
         })
     }
@@ -281,9 +295,7 @@ impl Publication {
         let Some(path) = &self.args.prepare else {
             return Ok(Output::line(text.as_str()).with("statement", text.as_str()));
         };
-        durable::create_new(path, statement, Access::Public).map_err(|error| {
-            Failure::usage(error.code(), chain(&error), "name a file that is not there yet")
-        })?;
+        durable::create_new(path, statement, Access::Public).map_err(|error| write_failure(&error))?;
         let mut output = Output::line(format!("prepared: {}", path.display()))
             .with("statement", text.as_str())
             .with("file", path.display().to_string());

@@ -9,7 +9,7 @@ use indelible_proto::sign::{RecordSigner, Signer as _};
 
 use super::console::{Console, Output, chain};
 use super::exit::{Exit, Failure};
-use super::inputs::{key_failure, read_input};
+use super::inputs::{key_failure, read_input, write_failure};
 use super::publication::describe;
 use crate::durable;
 use crate::keys::{Passphrase, read_record_signer};
@@ -58,9 +58,7 @@ pub(super) fn run(args: &SignArgs, console: Console) -> Result<Exit, Failure> {
     }
     let record = SignedRecord::new(&statement, signatures)
         .map_err(|error| Failure::usage(error.code(), chain(&error), NEXT))?;
-    durable::replace(&args.out, &record.encode()).map_err(|error| {
-        Failure::undecided(error.code(), chain(&error), "name a file that can be written")
-    })?;
+    durable::replace(&args.out, &record.encode()).map_err(|error| write_failure(&error))?;
     let mut output = Output::line(format!("signed: {}", describe(&record)))
         .with("record", record.record_id().to_string())
         .with("signatures", record.signatures().len())

@@ -62,7 +62,7 @@ pub(super) fn run(args: SubmitArgs, console: Console) -> Result<Exit, Failure> {
         return Err(Failure::usage("too-many-records", message, "leave --proof out"));
     }
     leaves.sort_by(|left, right| place(&left.record).cmp(&place(&right.record)));
-    let publication = Publication::open(args.log, &[], None)?;
+    let publication = Publication::open(args.log.into(), &[], None)?;
     match <[Leaf; 1]>::try_from(leaves) {
         Ok([leaf]) => submit_one(&publication, leaf, args.proof, console),
         Err(leaves) => submit_all(&publication, leaves, console),

@@ -8,6 +8,8 @@ use indelible_proto::size::LeafIndex;
 use std::path::Path;
 
 use super::*;
+use crate::durable::DurableError;
+use crate::keys::KeyFileError;
 use crate::publish::{Body, Draft, Place};
 use crate::test_log::{TestLog, seconds, vendor};
 
@@ -344,4 +346,18 @@ fn a_publication_without_a_reachable_log_decides_nothing() {
                  --policy @policy --state @state --log http://127.0.0.1:1";
     let words = words.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
     desk.assert_code(&words, Exit::Undecided, "http-connect");
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_no_fault_of_the_command_line_unless_its_name_is() {
+    let written =
+        |kind: std::io::ErrorKind| DurableError::NotWritten { path: "k".into(), source: kind.into() };
+    let full = written(std::io::ErrorKind::StorageFull);
+    assert_eq!(inputs::write_failure(&full).exit, Exit::Undecided);
+    assert_eq!(inputs::write_failure(&written(std::io::ErrorKind::NotFound)).exit, Exit::Usage);
+    assert_eq!(inputs::write_failure(&DurableError::Exists { path: "k".into() }).exit, Exit::Usage);
+    // A key that is made is written too: its file is not one that was named wrongly.
+    let key = inputs::key_failure(&KeyFileError::File(full));
+    assert_eq!((key.exit, key.code), (Exit::Undecided, "file-not-written"));
+    assert!(key.next.contains("make room"), "{key:?}");
 }

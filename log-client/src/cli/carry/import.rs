@@ -133,7 +133,8 @@ pub(super) fn run(args: &ImportArgs, console: Console, clock: Clock) -> Result<E
 fn open(path: &Path) -> Result<(File, u64), Failure> {
     let next = "name the file that carry export wrote";
     if !path.is_file() {
-        return Err(Failure::usage("file-missing", format!("{}: no such file", path.display()), next));
+        let what = if path.exists() { "not a regular file" } else { "no such file" };
+        return Err(Failure::usage("file-missing", format!("{}: {what}", path.display()), next));
     }
     let opened = File::open(path).and_then(|file| {
         let bytes = file.metadata()?.len();

@@ -10,7 +10,7 @@ use indelible_proto::sign::Signer as _;
 use super::super::console::Console;
 use super::super::exit::{Exit, Failure};
 use super::super::inputs::pin;
-use super::super::publication::{LogArgs, Publication};
+use super::super::publication::{Publication, PublicationArgs};
 use super::{default_proof_path, key_set, recovery_set};
 use crate::publish::{Body, Draft};
 use crate::verify::TrustedChannel;
@@ -61,7 +61,7 @@ pub(in crate::cli) struct CreateArgs {
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     #[command(flatten)]
-    log: LogArgs,
+    log: PublicationArgs,
 }
 
 pub(super) fn run(args: CreateArgs, console: Console) -> Result<Exit, Failure> {

@@ -10,7 +10,7 @@ use indelible_proto::record::{Chain, ChannelName, Predicate};
 use super::super::console::Console;
 use super::super::exit::{Exit, Failure};
 use super::super::inputs::{key_failure, read_policy};
-use super::super::publication::{LogArgs, Publication};
+use super::super::publication::{Publication, PublicationArgs};
 use super::super::publish::proved_record;
 use super::{key_set, recovery_set};
 use crate::keys::parse_record_vkey;
@@ -68,7 +68,7 @@ pub(in crate::cli) struct RotateArgs {
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     #[command(flatten)]
-    log: LogArgs,
+    log: PublicationArgs,
 }
 
 pub(super) fn run(args: RotateArgs, console: Console) -> Result<Exit, Failure> {

@@ -8,7 +8,7 @@ use indelible_proto::record::body::{HeadBody, MAX_HEAD_PERIOD_S};
 use super::super::console::Console;
 use super::super::exit::{Exit, Failure};
 use super::super::inputs::read_policy;
-use super::super::publication::LogArgs;
+use super::super::publication::PublicationArgs;
 use super::{RecordArgs, Said, proved_record, publish};
 use crate::publish::Body;
 
@@ -32,7 +32,7 @@ pub(in crate::cli) struct HeadArgs {
     #[command(flatten)]
     record: RecordArgs,
     #[command(flatten)]
-    log: LogArgs,
+    log: PublicationArgs,
 }
 
 pub(super) fn run(args: HeadArgs, console: Console) -> Result<Exit, Failure> {

@@ -19,7 +19,7 @@ use indelible_proto::record::{Chain, ChannelName, RecordId, SignedRecord, Subjec
 use super::console::Console;
 use super::exit::{Exit, Failure};
 use super::inputs::{files_failure, hashing_bar, read_input};
-use super::publication::{LogArgs, Publication};
+use super::publication::{Publication, PublicationArgs};
 use crate::files::hash_file;
 use crate::publish::{Body, Draft};
 
@@ -71,7 +71,7 @@ pub(super) struct Said {
 }
 
 fn publish(
-    log: LogArgs,
+    log: PublicationArgs,
     record: RecordArgs,
     said: Said,
     proofs: &[PathBuf],
@@ -82,7 +82,7 @@ fn publish(
 
 fn publish_on(
     chain: Chain,
-    log: LogArgs,
+    log: PublicationArgs,
     record: RecordArgs,
     said: Said,
     proofs: &[PathBuf],
@@ -99,7 +99,7 @@ struct Place {
 }
 
 impl Place {
-    fn open(log: LogArgs, record: RecordArgs) -> Result<Self, Failure> {
+    fn open(log: PublicationArgs, record: RecordArgs) -> Result<Self, Failure> {
         let publication = Publication::open(log, &record.keys, record.passphrase_file)?;
         let (channel, genesis) = publication.channel(record.channel.as_deref(), record.channel_name)?;
         Ok(Self { publication, channel, genesis })

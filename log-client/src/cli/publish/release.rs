@@ -9,7 +9,7 @@ use indelible_proto::record::{MAX_SUBJECTS, Subject};
 use super::super::console::Console;
 use super::super::exit::{Exit, Failure};
 use super::super::inputs::files_failure;
-use super::super::publication::LogArgs;
+use super::super::publication::PublicationArgs;
 use super::{RecordArgs, Said, hash, publish};
 use crate::files::{artifact_name, proof_path};
 use crate::publish::Body;
@@ -51,7 +51,7 @@ pub(in crate::cli) struct ReleaseArgs {
     #[command(flatten)]
     record: RecordArgs,
     #[command(flatten)]
-    log: LogArgs,
+    log: PublicationArgs,
 }
 
 pub(super) fn run(args: ReleaseArgs, console: Console) -> Result<Exit, Failure> {

@@ -10,7 +10,7 @@ use indelible_proto::record::body::{
 use super::super::console::Console;
 use super::super::exit::{Exit, Failure};
 use super::super::inputs::read_policy;
-use super::super::publication::LogArgs;
+use super::super::publication::PublicationArgs;
 use super::{RecordArgs, Said, hash, named_records, publish};
 use crate::publish::Body;
 
@@ -69,7 +69,7 @@ pub(in crate::cli) struct ReviewArgs {
     #[command(flatten)]
     record: RecordArgs,
     #[command(flatten)]
-    log: LogArgs,
+    log: PublicationArgs,
 }
 
 pub(super) fn run(args: ReviewArgs, console: Console) -> Result<Exit, Failure> {

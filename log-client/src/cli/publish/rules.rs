@@ -13,7 +13,7 @@ use indelible_proto::record::{Chain, Predicate, Subject};
 use super::super::console::{Console, chain};
 use super::super::exit::{Exit, Failure};
 use super::super::inputs::{files_failure, hashing_bar};
-use super::super::publication::LogArgs;
+use super::super::publication::PublicationArgs;
 use super::{Place, RecordArgs, Said, proved_record};
 use crate::bundle::{changes_between, changes_since};
 use crate::files::{artifact_name, hash_directory, proof_path};
@@ -61,7 +61,7 @@ pub(in crate::cli) struct RulesArgs {
     #[command(flatten)]
     record: RecordArgs,
     #[command(flatten)]
-    log: LogArgs,
+    log: PublicationArgs,
 }
 
 pub(super) fn run(args: RulesArgs, console: Console) -> Result<Exit, Failure> {

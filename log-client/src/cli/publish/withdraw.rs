@@ -9,7 +9,7 @@ use indelible_proto::record::body::{Advisory, WithdrawAction, WithdrawBody, With
 use super::super::console::Console;
 use super::super::exit::{Exit, Failure};
 use super::super::inputs::read_policy;
-use super::super::publication::LogArgs;
+use super::super::publication::PublicationArgs;
 use super::{RecordArgs, Said, hash, named_records, proved_record, publish_on};
 use crate::publish::Body;
 
@@ -20,7 +20,8 @@ use crate::publish::Body;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   indelible publish withdraw --record agent-1.2.tar.gz.tlog-proof --reason defective \\
-      --safe agent-1.1.tar.gz.tlog-proof --channel-name vendor.example/agent --key publish.key --policy policy.txt
+      --safe agent-1.1.tar.gz.tlog-proof --channel-name vendor.example/agent \\
+      --key publish.key --policy policy.txt
   indelible publish withdraw --record agent-1.2.tar.gz.tlog-proof --reason malicious --uninstall \\
       --recovery --channel-name vendor.example/agent --key recovery.key --policy policy.txt")]
 pub(in crate::cli) struct WithdrawArgs {
@@ -51,7 +52,7 @@ pub(in crate::cli) struct WithdrawArgs {
     #[command(flatten)]
     record: RecordArgs,
     #[command(flatten)]
-    log: LogArgs,
+    log: PublicationArgs,
 }
 
 pub(super) fn run(args: WithdrawArgs, console: Console) -> Result<Exit, Failure> {
