@@ -23,10 +23,11 @@ const MAX_ARTIFACTS: usize = 1024;
 /// COMMAND use the same paths.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
-  indelible guard --config client.toml agent-1.2.deb agent-data-1.2.deb -- dpkg -i agent-1.2.deb agent-data-1.2.deb
+  indelible guard --config client.toml agent-1.2.deb agent-data-1.2.deb -- \\
+      dpkg -i agent-1.2.deb agent-data-1.2.deb
 
-Exit codes: the command's own if it ran; otherwise 10 hold, 20 refused, 30 evidence, 40 could not decide,
-2 usage. --json prints one line for each artifact, before the command's output.")]
+Exit codes: the command's own if it ran; otherwise 10 hold, 20 refused, 30 evidence, 40 could not
+decide, 2 usage. --json prints one line for each artifact, before the command's output.")]
 pub(super) struct GuardArgs {
     /// Files or directories to verify, each with its .tlog-proof beside it
     #[arg(required = true)]

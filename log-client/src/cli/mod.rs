@@ -88,7 +88,8 @@ pub fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let given: Vec<OsString> = std::env::args_os().collect();
-    let json = given.iter().any(|argument| argument == "--json");
+    // What comes after "--" is the arguments of another command.
+    let json = given.iter().take_while(|argument| *argument != "--").any(|argument| argument == "--json");
     let given = match publish::from_file::expand(&Cli::command(), given) {
         Ok(given) => given,
         Err(failure) => {
@@ -98,7 +99,7 @@ pub fn main() -> ExitCode {
     };
     let cli = match Cli::try_parse_from(given) {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(error) => return usage(&error, Console::new(json)),
     };
     let console = Console::new(cli.json);
     match execute(cli.command, console, inputs::now) {
@@ -135,13 +136,17 @@ fn execute(command: Command, console: Console, clock: Clock) -> Result<End, Fail
 }
 
 /// Prints what the parser has to say: help is no failure.
-fn usage(error: &clap::Error) -> ExitCode {
+fn usage(error: &clap::Error, console: Console) -> ExitCode {
+    let help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    if console.is_json() && !help {
+        let told = error.to_string();
+        let message = told.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+        console.failure(&Failure::usage("arguments", message, "run the same command with --help"));
+        return Exit::Usage.into();
+    }
     // Nobody reads it if it cannot be printed; the exit code says enough.
     let _ = error.print();
-    match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Verified.into(),
-        _ => Exit::Usage.into(),
-    }
+    if help { Exit::Verified.into() } else { Exit::Usage.into() }
 }
 
 const EXAMPLES: &str = "\

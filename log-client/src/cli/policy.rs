@@ -23,17 +23,19 @@ pub(super) enum PolicyCommand {
 
 /// Find what is wrong or unwise in a policy
 ///
-/// A policy that cannot be read is explained line by line. In one that can be read, looks for witnesses that
-/// count twice, one operator who is enough alone, thresholds under which bad witnesses can show two histories
-/// (k1 + k2 > n + f must hold: n witnesses in the quorum, f of them bad, clients wait for k1, watchdogs for
-/// k2), witnesses that cannot be missed, and keys that a quantum computer would break.
+/// A policy that cannot be read is explained line by line. In one that can be read, looks for
+/// witnesses that count twice, one operator who is enough alone, thresholds under which bad witnesses
+/// can show two histories (k1 + k2 > n + f must hold: n witnesses in the quorum, f of them bad,
+/// clients wait for k1, watchdogs for k2), witnesses that cannot be missed, and keys that a quantum
+/// computer would break.
 ///
 /// The file itself can say what the options say, in comments that nothing else reads:
 ///   # lint: f 1
 ///   # lint: monitor-quorum 4
 ///   # lint: operator NAME WITNESS...
 ///
-/// Exit codes: 0 no error (there may be warnings); 20 at least one error; 2 usage; 40 could not read the file.
+/// Exit codes: 0 no error (there may be warnings); 20 at least one error; 2 usage; 40 could not read
+/// the file.
 #[derive(Debug, Args)]
 #[command(
     verbatim_doc_comment,

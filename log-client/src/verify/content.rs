@@ -86,7 +86,8 @@ fn signed_by_nobody() -> Check {
     Check::new(CheckName::Signers).undecided(
         "no-trusted-keys",
         "nothing says whose signatures to trust for this artifact",
-        "pass --channel with the vendor's channel proof, or --key with the vendor's key",
+        "pass --channel with the vendor's channel proof, or --key with the vendor's key; of a channel that the client's \
+         file names, learn with: indelible update-state",
     )
 }
 
