@@ -1,5 +1,5 @@
-//! Which keys are certainly not in the database? A Bloom filter over the keys that memory has given up, so that new
-//! keys need not be asked of the database one by one: 14 bits a key.
+//! Which keys are certainly not in the database? A Bloom filter over the keys that are in it, so that new keys need
+//! not be asked of it one by one: 14 bits a key.
 //!
 //! A key belongs to one block of 64 bytes, which is what a processor reads at once, and sets one bit in each of the
 //! block's eight words. The filter grows by parts, each for twice as many keys as the one before. Of a full part's

@@ -290,11 +290,10 @@ impl Journal {
     /// [`JournalError::Disk`]; the journal is whole and can still be appended to.
     pub fn trim(&mut self, integrated: TreeSize) -> Result<(), JournalError> {
         let mut changed = false;
-        while let [_, next, ..] = self.segments.make_contiguous()
-            && next.appends > 0
-            && next.first.is_some_and(|first| first.get() <= integrated.get())
-        {
-            let segment = self.segments.pop_front().expect("invariant: there are two segments at least");
+        // One without an append may be between others.
+        let first_behind = |segments: &VecDeque<Segment>| segments.iter().skip(1).find_map(|next| next.first);
+        while first_behind(&self.segments).is_some_and(|first| first.get() <= integrated.get()) {
+            let segment = self.segments.pop_front().expect("invariant: there is one that is not the last");
             self.retire(&segment)?;
             changed = true;
         }

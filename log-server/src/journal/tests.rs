@@ -288,6 +288,27 @@ fn trimming_keeps_what_is_not_integrated_and_writes_over_old_segments() {
     assert_eq!(replayed(&open(&dir).unwrap()), rest);
 }
 
+/// A crash before its first append leaves a segment without any, and what comes next may need a larger one.
+#[test]
+fn a_segment_without_an_append_does_not_keep_those_before_it() {
+    let temporary = TempDir::new().unwrap();
+    let dir = temporary.path().join("journal");
+    journal_of(&dir, 10);
+    let mut journal = open(&dir).unwrap();
+    journal.start_next_segment(0).unwrap();
+    drop(journal);
+    let mut journal = open(&dir).unwrap();
+    let kept = replayed(&journal).len();
+    journal.trim(TreeSize::new(10).unwrap()).unwrap();
+    assert_eq!(replayed(&journal).last(), Some(&append_of(9)), "the last append is always kept");
+    assert!(replayed(&journal).len() < kept);
+    let mut large = append_of(10);
+    large.push(checkpoint(vec![0; usize::try_from(SEGMENT).unwrap()]));
+    journal.append(&large).unwrap();
+    journal.trim(TreeSize::new(10).unwrap()).unwrap();
+    assert!(replayed(&open(&dir).unwrap()) == [large]);
+}
+
 #[test]
 fn a_torn_append_in_a_recycled_segment_is_cut_before_the_old_records() {
     let temporary = TempDir::new().unwrap();
