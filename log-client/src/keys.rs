@@ -119,6 +119,24 @@ fn write_files(path: &Path, secret: &SecretKey, text: &[u8]) -> Result<PathBuf, 
     Ok(vkey_path)
 }
 
+/// Replaces the file at `path`, or makes it; for what a command writes where its user says.
+///
+/// # Errors
+/// As [`durable::replace`], and [`DurableError::Exists`] if the file that is there has a secret key.
+pub fn replace_unless_key(path: &Path, bytes: &[u8]) -> Result<(), DurableError> {
+    // What is too large for a key, or can't be read, is none that this program made.
+    let there = durable::read(path, encrypted::MAX_BYTES).ok().flatten().map(Zeroizing::new);
+    if there.is_some_and(|there| is_secret_key(&there)) {
+        return Err(DurableError::Exists { path: path.to_owned() });
+    }
+    durable::replace(path, bytes)
+}
+
+fn is_secret_key(bytes: &[u8]) -> bool {
+    let is_plain = |text| SecretKey::parse(one_line(text)).is_ok();
+    encrypted::is_encrypted(bytes) || std::str::from_utf8(bytes).is_ok_and(is_plain)
+}
+
 /// The signer of records whose secret key is in the file at `path`.
 ///
 /// # Errors
@@ -194,6 +212,25 @@ mod tests {
 
     fn key(kind: KeyKind) -> SecretKey {
         generate(kind, KeyName::parse("vendor.example/publish").unwrap()).unwrap()
+    }
+
+    #[test]
+    fn no_secret_key_is_written_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let (plain, sealed) = (dir.path().join("plain.key"), dir.path().join("sealed.key"));
+        write_pair(&plain, &key(KeyKind::Record)).unwrap();
+        write_encrypted_pair(&sealed, &key(KeyKind::Record), "open sesame").unwrap();
+        for path in [&plain, &sealed] {
+            let before = std::fs::read(path).unwrap();
+            let error = replace_unless_key(path, b"a record").unwrap_err();
+            assert!(matches!(error, DurableError::Exists { .. }), "{error}");
+            assert_eq!(std::fs::read(path).unwrap(), before);
+        }
+        let other = dir.path().join("leaf");
+        for content in [&b"one"[..], b"another", &[0; 8 * MAX_KEY_FILE_BYTES], b"the last"] {
+            replace_unless_key(&other, content).unwrap();
+            assert_eq!(std::fs::read(&other).unwrap(), content);
+        }
     }
 
     #[test]

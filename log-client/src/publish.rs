@@ -37,7 +37,8 @@ pub use many::{batch_of, conclude_many, send_many};
 pub use outbox::{Kept, Outbox};
 pub use place::{Disagreement, Place, PlaceError, first_place, next_place};
 
-use crate::durable::{self, DurableError};
+use crate::durable::DurableError;
+use crate::keys::replace_unless_key;
 use crate::log_submit::{SubmitAnswer, SubmitError, SubmitLog};
 use crate::state::{LastRecord, StateDir, StateError};
 use crate::verify::{Comparison, compare};
@@ -342,7 +343,7 @@ pub fn conclude(
     }
     let bytes = published.proof.encode();
     for path in paths {
-        durable::replace(path, &bytes).map_err(PublishError::ProofFile)?;
+        replace_unless_key(path, &bytes).map_err(PublishError::ProofFile)?;
     }
     state.remember_checkpoint(checkpoint, policy)?;
     let common = published.record.statement().predicate.common();

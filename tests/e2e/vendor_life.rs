@@ -203,6 +203,9 @@ fn a_record_is_signed_where_there_is_no_network() {
         .expect(VERIFIED);
     desk.run(&["sign", "leaf", "--key", "thief.key", "--out", "other.leaf"]).expect(VERIFIED);
     desk.run(&["sign", "agent-1", "--key", "publish.key", "--out", "none"]).expect(USAGE);
+    let refused =
+        desk.run(&["sign", "statement", "--key", "publish.key", "--out", "publish.key"]).expect(USAGE);
+    assert!(refused.stdout.contains("file-exists"), "{refused}");
     let submit = |leaf: &str| desk.at_log(&["submit", leaf, "--proof", "agent-1.tlog-proof"]);
     submit("other.leaf").expect(REFUSED);
     submit("leaf").expect(VERIFIED);

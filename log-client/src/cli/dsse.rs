@@ -10,7 +10,8 @@ use super::console::{Console, Output};
 use super::exit::{Exit, Failure};
 use super::inputs::{read_input, write_failure};
 use super::publication::describe;
-use crate::{dsse, durable};
+use crate::dsse;
+use crate::keys::replace_unless_key;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ExportCommand {
@@ -92,7 +93,7 @@ fn write(
         name.push(extension);
         name.into()
     });
-    durable::replace(&out, bytes).map_err(|error| write_failure(&error))?;
+    replace_unless_key(&out, bytes).map_err(|error| write_failure(&error))?;
     let mut output = Output::line(format!("{}: {}", out.display(), describe(record)));
     output.lines.push("nothing was verified".to_owned());
     let output = output.with("file", out.display().to_string()).with("verified", false);

@@ -11,8 +11,7 @@ use super::console::{Console, Output, chain};
 use super::exit::{Exit, Failure};
 use super::inputs::{key_failure, read_input, write_failure};
 use super::publication::describe;
-use crate::durable;
-use crate::keys::{Passphrase, read_record_signer};
+use crate::keys::{Passphrase, read_record_signer, replace_unless_key};
 
 /// Sign a prepared statement, where the keys are
 ///
@@ -58,7 +57,7 @@ pub(super) fn run(args: &SignArgs, console: Console) -> Result<Exit, Failure> {
     }
     let record = SignedRecord::new(&statement, signatures)
         .map_err(|error| Failure::usage(error.code(), chain(&error), NEXT))?;
-    durable::replace(&args.out, &record.encode()).map_err(|error| write_failure(&error))?;
+    replace_unless_key(&args.out, &record.encode()).map_err(|error| write_failure(&error))?;
     let mut output = Output::line(format!("signed: {}", describe(&record)))
         .with("record", record.record_id().to_string())
         .with("signatures", record.signatures().len())

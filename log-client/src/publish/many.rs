@@ -12,7 +12,7 @@ use indelible_proto::size::LeafIndex;
 use super::{
     FIRST_PAUSE, LONGEST_PAUSE, Outbox, Pace, Prepared, PublishError, Published, Terms, check_proof,
 };
-use crate::durable;
+use crate::keys::replace_unless_key;
 use crate::log_submit::{SubmitAnswer, SubmitError, SubmitLog};
 use crate::state::{LastRecord, StateDir};
 use crate::verify::{Comparison, compare};
@@ -195,7 +195,7 @@ pub fn conclude_many(
         }
     }
     for (published, path) in published {
-        durable::replace(path, &published.proof.encode()).map_err(PublishError::ProofFile)?;
+        replace_unless_key(path, &published.proof.encode()).map_err(PublishError::ProofFile)?;
     }
     for (published, _) in published {
         let checkpoint = published.logged.checkpoint();

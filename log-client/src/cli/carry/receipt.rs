@@ -14,7 +14,7 @@ use super::super::update_state::Followed;
 use super::super::verify::config_failure;
 use crate::carry::{Receipt, ReceiptChannel};
 use crate::client_config::ClientConfig;
-use crate::durable;
+use crate::keys::replace_unless_key;
 use crate::state::StateError;
 
 /// Write down what this machine remembers, for carry export --since
@@ -88,7 +88,7 @@ fn of_channel(state: &OpenState, channel: &Followed) -> Result<ReceiptChannel, S
 
 /// Writes a receipt in place of an older one.
 pub(super) fn write(receipt: &Receipt, path: &Path) -> Result<(), Failure> {
-    durable::replace(path, &receipt.encode()).map_err(|error| {
+    replace_unless_key(path, &receipt.encode()).map_err(|error| {
         Failure::undecided(error.code(), chain(&error), "make the receipt's directory writable")
     })
 }
