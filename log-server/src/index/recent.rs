@@ -27,12 +27,27 @@ pub(super) struct Recent {
     len: usize,
     /// What places are relative to.
     base: u64,
+    /// The most slots that were looked at for a free one.
+    #[cfg(test)]
+    most_probed: usize,
 }
 
 impl Recent {
     /// An empty table for entries less than 2^27 away from `index`.
     pub(super) fn around(index: u64) -> Self {
-        Self { slots: vec![0; 1 << MIN_SLOTS_LOG], len: 0, base: index.saturating_sub(REACH) }
+        Self::with_room(index, 0)
+    }
+
+    /// The same with room for so many entries before it grows.
+    fn with_room(index: u64, entries: usize) -> Self {
+        let slots = (entries / 3 * 4 + 4).next_power_of_two().max(1 << MIN_SLOTS_LOG);
+        Self {
+            slots: vec![0; slots],
+            len: 0,
+            base: index.saturating_sub(REACH),
+            #[cfg(test)]
+            most_probed: 0,
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -53,14 +68,14 @@ impl Recent {
 
     /// Gives up the entries before `first`.
     pub(super) fn retain_from(&mut self, first: u64) {
-        let mut kept = Self::around(first);
-        for slot in self.slots.iter().filter(|slot| **slot != 0) {
-            let index = self.index_of(*slot);
-            if index >= first {
-                kept.put(slot >> PLACE_BITS, index);
-            }
+        let kept = || self.slots.iter().filter(|slot| **slot != 0 && self.index_of(**slot) >= first);
+        // Room for all of them from the start: slots are in the order of the keys, and the first of them would all
+        // be in one place of a table that grows.
+        let mut table = Self::with_room(first, kept().count());
+        for slot in kept() {
+            table.put(slot >> PLACE_BITS, self.index_of(*slot));
         }
-        *self = kept;
+        *self = table;
     }
 
     fn put(&mut self, tag: u64, index: u64) {
@@ -74,7 +89,12 @@ impl Recent {
     }
 
     fn put_slot(&mut self, slot: u64) {
-        let free = self.probe(slot >> PLACE_BITS).find(|at| self.slots[*at] == 0);
+        let mut probed = self.probe(slot >> PLACE_BITS).enumerate();
+        let (_steps, free) = probed.find(|(_, at)| self.slots[*at] == 0).unzip();
+        #[cfg(test)]
+        {
+            self.most_probed = self.most_probed.max(_steps.unwrap_or(0));
+        }
         self.slots[free.expect("invariant: a quarter of the slots is free")] = slot;
     }
 
@@ -115,6 +135,20 @@ mod tests {
 
     fn found(table: &Recent, number: u64) -> Vec<u64> {
         table.candidates(&key(number)).collect()
+    }
+
+    #[test]
+    fn no_place_of_the_table_is_crowded_when_old_entries_are_given_up() {
+        let mut table = Recent::around(0);
+        for number in 0..100_000 {
+            table.insert(&key(number), number);
+        }
+        let before = table.most_probed;
+        for first in [10_000, 50_000, 99_000] {
+            table.retain_from(first);
+            assert_eq!(table.len() as u64, 100_000 - first);
+            assert!(table.most_probed <= before, "{} and {before} slots", table.most_probed);
+        }
     }
 
     #[test]
