@@ -27,7 +27,7 @@ pub enum Bug {
     IgnoreSecondFailure,
     /// The published checkpoint is written over in place.
     TornCheckpoint,
-    /// The index's database is believed without a look at the entry, and asked for nearly all of them.
+    /// The index's database is believed without a look at the log's root and the entry, and asked for nearly all of them.
     TrustIndex,
     /// Index and proof of an answer come from one tree, its checkpoint from another.
     MixedSnapshots,

@@ -95,7 +95,7 @@ fn look_up(world: &World, size: u64, random: &mut Random) -> Result<()> {
     Ok(())
 }
 
-/// The other history has the same entries, last first.
+/// The other history has the same entries, last first, or other ones.
 fn index_of_another(random: &mut Random) -> Result<()> {
     let size = 2_000 + random.below(1_000);
     let mut world = World::prepare(Kind::Raw, 0, 0);
@@ -104,8 +104,11 @@ fn index_of_another(random: &mut Random) -> Result<()> {
     fill(&world.log_dir(), size);
     let site = Site::at(&other, &world.file("other.out"));
     let log = site.start()?;
-    let backwards: Vec<_> = (0..size).rev().map(entry).collect();
-    let body = encode_batch(&backwards, MAX_BATCH_ENTRIES)?;
+    let entries: Vec<_> = match random.below(2) {
+        0 => (0..size).rev().map(entry).collect(),
+        _ => (size..2 * size).map(entry).collect(),
+    };
+    let body = encode_batch(&entries, MAX_BATCH_ENTRIES)?;
     let answer = http::post(log.address(), ADD_BATCH_PATH, &body);
     ensure!(answer.status == 200, "a batch is not taken: {}", answer.text());
     ensure!(log.stop().success(), "the other log does not stop");

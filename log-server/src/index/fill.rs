@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, PoisonError, RwLockWriteGuard};
 
+use indelible_client::planted::{self, Bug};
 use indelible_proto::entry_bundle::BundleError;
 use indelible_proto::hash::Hash;
 use indelible_proto::size::TreeSize;
@@ -46,7 +47,8 @@ impl Index {
     fn is_part(&self, watermark: &TreeHead) -> Result<bool, IndexError> {
         let (filled, full) = (watermark.size.get(), full_bundle_entries(self.reader.signed_size()));
         let possible = filled <= full && filled % BUNDLE_ENTRIES == 0;
-        Ok(possible && self.reader.head(watermark.size)? == *watermark)
+        let believed = planted::has(Bug::TrustIndex);
+        Ok(possible && (believed || self.reader.head(watermark.size)? == *watermark))
     }
 
     /// Notes in the database that it has the keys of the entries before `end`.
