@@ -31,7 +31,7 @@ const FILTERED_ENTRIES: u64 = 16 * BUNDLE_ENTRIES;
 impl Index {
     pub(super) fn open_and_fill(&self) -> Result<(), IndexError> {
         let store = Store::open(&self.dir, self.identity)?;
-        if let Some(watermark) = store.watermark()?
+        if let Some(watermark) = store.watermark()
             && self.is_part(&watermark)?
         {
             return self.fill(&mut self.watermark(), store, watermark.size.get());
@@ -166,8 +166,9 @@ impl Index {
             self.filter_mut().extend(keys(some));
         }
         store.insert(&rows)?;
-        store.tidy(|| !self.memory().closed)?;
-        if end - *watermark >= SYNC_ENTRIES {
+        let is_merged = store.merge(|| !self.memory().closed)?;
+        // What was merged is deleted with the next note.
+        if is_merged || end - *watermark >= SYNC_ENTRIES {
             self.note(store, end)?;
             *watermark = end;
         }

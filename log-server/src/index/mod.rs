@@ -418,5 +418,17 @@ fn trusted(key: &Hash, index: u64) -> Option<Known> {
     if planted::has(Bug::TrustIndex) { known() } else { None }
 }
 
+/// Puts keys into the database in `dir` that point where they are told to.
+#[cfg(test)]
+pub(crate) fn plant_rows(dir: &Path, identity: Identity, keys: &[(Hash, u64)]) {
+    let store = Store::open(dir, identity).unwrap();
+    let watermark = store.watermark().expect("there are keys in the database");
+    let row = |(key, index): &(Hash, u64)| Row { list: List::Once, key: *key, index: *index };
+    let mut rows: Vec<_> = keys.iter().map(row).collect();
+    rows.sort_unstable();
+    store.insert(&rows).unwrap();
+    store.set_watermark(&watermark).unwrap();
+}
+
 #[cfg(test)]
 mod tests;

@@ -23,6 +23,8 @@ pub(crate) enum List {
 }
 
 impl List {
+    pub(super) const ALL: [Self; 3] = [Self::Once, Self::Leaf, Self::Artifact];
+
     /// The list as one byte in the database, in the same order.
     pub(super) fn as_byte(self) -> u8 {
         match self {
@@ -33,7 +35,7 @@ impl List {
     }
 
     pub(super) fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Once, Self::Leaf, Self::Artifact].into_iter().find(|list| list.as_byte() == byte)
+        Self::ALL.into_iter().find(|list| list.as_byte() == byte)
     }
 }
 

@@ -1,4 +1,10 @@
-//! The index's database: sled, with what it lacks around it.
+//! The index's database: files of rows ([`super::runs`]), and in sled which of them there are and up to which entry
+//! they are complete. Both change together, and only once the files are durable: what a crash leaves is the state
+//! of some note, and files that are not in it.
+//!
+//! ```text
+//! "status"    version (1) kind (1) origin hash (32) size (8) root (32), then the list of runs
+//! ```
 //!
 //! sled 0.34 says that a flush is durable when it is not, so its file is synced here. A process killed while
 //! it opened a database leaves a `snap.*.generating` file that the next opening takes for corruption, so
@@ -7,7 +13,7 @@
 use std::fs::File;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use std::thread;
 use std::time::Duration;
@@ -27,12 +33,12 @@ use crate::storage::{DiskError, Storage};
 /// Length of a segment of sled's file in bytes.
 const SEGMENT_BYTES: usize = 64 * 1024;
 /// What sled aims to keep in memory, in bytes.
-const CACHE_BYTES: u64 = 64 * 1024 * 1024;
+const CACHE_BYTES: u64 = 1024 * 1024;
 /// How long to wait at once for another instance to close, and how often; 5 s in all.
 const CLOSING_WAIT: Duration = Duration::from_millis(10);
 const MAX_CLOSING_WAITS: u32 = 500;
 /// Changes whenever an older index could be read wrongly.
-const VERSION: u8 = 4;
+const VERSION: u8 = 5;
 /// The key of what the database says about itself.
 const STATUS_KEY: &[u8] = b"status";
 
@@ -46,10 +52,36 @@ pub enum StoreError {
     /// sled panicked.
     #[error("sled panicked")]
     Panic,
-    /// Its file can't be synced or a leftover not be deleted.
+    /// Its directory can't be synced or a leftover not be deleted.
     #[error(transparent)]
     Disk(#[from] DiskError),
-    /// A value that was not written by us.
+    /// A file of rows can't be read or written.
+    #[error("{}: {source}", path.display())]
+    Run {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A file of rows has not the length it was written with.
+    #[error("{} has {length} bytes, not {blocks} blocks", path.display())]
+    Length {
+        /// The file.
+        path: PathBuf,
+        /// Its length in bytes.
+        length: u64,
+        /// How many blocks of 4,096 bytes were written.
+        blocks: u32,
+    },
+    /// A file of rows is not what was written.
+    #[error("{} is damaged in block {block}", path.display())]
+    Block {
+        /// The file.
+        path: PathBuf,
+        /// Which block of 4,096 bytes, from 0.
+        block: u32,
+    },
+    /// A value in sled that was not written by us.
     #[error("a value of another length")]
     Value,
 }
@@ -57,10 +89,11 @@ pub enum StoreError {
 /// An open database.
 #[derive(Debug)]
 pub(super) struct Store {
+    dir: PathBuf,
     db: sled::Db,
     file: File,
     identity: Identity,
-    /// Readers hold this until they are done, so that nothing is deleted under them.
+    watermark: Option<TreeHead>,
     runs: RwLock<Runs>,
 }
 
@@ -78,35 +111,39 @@ impl Store {
         let config = config.cache_capacity(CACHE_BYTES).segment_size(SEGMENT_BYTES);
         let db = guarded(|| config.open())?;
         let file = File::open(dir.join("db")).map_err(sled::Error::Io)?;
-        let runs = RwLock::new(guarded(|| Runs::load(&db))?);
-        Ok(Self { db, file, identity, runs })
-    }
-
-    /// The tree of which every key is there and durable; `None` if the database is new, of another log, or of
-    /// another version.
-    pub(super) fn watermark(&self) -> Result<Option<TreeHead>, StoreError> {
-        let Some(status) = guarded(|| self.db.get(STATUS_KEY))? else {
-            return Ok(None);
-        };
-        let mut reader = Reader::new(&status);
-        let expected = self.status_prefix();
-        let same = reader.take(expected.len()).is_ok_and(|prefix| prefix == expected);
-        if !same {
-            return Ok(None);
+        let status = guarded(|| db.get(STATUS_KEY))?.unwrap_or_default();
+        let mut store =
+            Self { dir: dir.to_owned(), db, file, identity, watermark: None, runs: RwLock::default() };
+        if let Some(rest) = status.strip_prefix(store.status_prefix().as_slice()) {
+            let mut reader = Reader::new(rest);
+            let size =
+                reader.u64().ok().and_then(|size| TreeSize::new(size).ok()).ok_or(StoreError::Value)?;
+            let root = reader.hash().map_err(|_| StoreError::Value)?;
+            store.watermark = Some(TreeHead { size, root });
+            store.runs = RwLock::new(Runs::open(dir, reader.remaining())?);
         }
-        let size = reader.u64().ok().and_then(|size| TreeSize::new(size).ok()).ok_or(StoreError::Value)?;
-        Ok(Some(TreeHead { size, root: reader.hash().map_err(|_| StoreError::Value)? }))
+        Ok(store)
     }
 
-    /// Notes that every key of the tree with this head is there. Makes the keys durable first, so that the note is
-    /// true whenever it is found.
+    /// The tree of which every key was there when it was opened; `None` if the database is new, of another log, or
+    /// of another version.
+    pub(super) fn watermark(&self) -> Option<TreeHead> {
+        self.watermark
+    }
+
+    /// Notes that every key of the tree with this head is there, and nothing else, after making the keys durable.
+    /// Then deletes what is left of other runs.
     pub(super) fn set_watermark(&self, watermark: &TreeHead) -> Result<(), StoreError> {
-        self.sync()?;
+        let runs = self.runs().clone();
+        runs.sync(&self.dir)?;
         let mut status = self.status_prefix();
         status.put_u64(watermark.size.get());
         status.put_slice(watermark.root.as_bytes());
+        status.put_slice(&runs.list());
         guarded(|| self.db.insert(STATUS_KEY, status.as_slice()))?;
-        Ok(())
+        guarded(|| self.db.flush())?;
+        self.file.sync_data().map_err(sled::Error::Io)?;
+        runs.delete_others(&self.dir)
     }
 
     /// Adds rows, which are sorted. One caller at a time.
@@ -114,51 +151,36 @@ impl Store {
         if rows.is_empty() {
             return Ok(());
         }
-        let runs = guarded(|| self.runs().with(&self.db, rows))?;
-        self.set_runs(runs)
+        let runs = self.runs().with(&self.dir, rows)?;
+        self.set_runs(runs);
+        Ok(())
     }
 
-    /// Keeps the number of runs small, and deletes what is left of others, as long as `goes_on` says so. The same
-    /// caller.
-    pub(super) fn tidy(&self, goes_on: impl Fn() -> bool) -> Result<(), StoreError> {
+    /// Keeps the number of runs small, as long as `goes_on` says so; whether some were merged. The same caller.
+    pub(super) fn merge(&self, goes_on: impl Fn() -> bool) -> Result<bool, StoreError> {
         let runs = self.runs().clone();
-        if let Some(merged) = guarded(|| runs.merged(&self.db, &goes_on))? {
-            self.set_runs(merged)?;
-            // Or what they are merged of could be gone after a crash, and they, too.
-            self.sync()?;
-        }
-        let runs = self.runs().clone();
-        while goes_on() && guarded(|| runs.delete_others(&self.db))? {}
-        Ok(())
+        let merged = runs.merged(&self.dir, goes_on)?;
+        let is_merged = merged.is_some();
+        merged.into_iter().for_each(|runs| self.set_runs(runs));
+        Ok(is_merged)
     }
 
     /// The index under a key that one entry has. It is a hint until the entry there was looked at.
     pub(super) fn get(&self, list: List, key: &Hash) -> Result<Option<u64>, StoreError> {
-        let runs = self.runs();
-        guarded(|| runs.get(&self.db, list, key))
+        self.runs().get(list, key)
     }
 
     /// The first indices from `from` on under a key that many entries may have, in order, at most `max` of them.
     pub(super) fn all(&self, list: List, key: &Hash, from: u64, max: usize) -> Result<Vec<u64>, StoreError> {
-        let runs = self.runs();
-        guarded(|| runs.all(&self.db, list, key, from, max))
-    }
-
-    fn sync(&self) -> Result<(), StoreError> {
-        guarded(|| self.db.flush())?;
-        Ok(self.file.sync_data().map_err(sled::Error::Io)?)
+        self.runs().all(list, key, from, max)
     }
 
     fn runs(&self) -> RwLockReadGuard<'_, Runs> {
         self.runs.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set_runs(&self, runs: Runs) -> Result<(), StoreError> {
-        // Taken once nobody reads: what is in the old ones only may be deleted from then on.
-        let mut current = self.runs.write().unwrap_or_else(PoisonError::into_inner);
-        guarded(|| runs.save(&self.db))?;
-        *current = runs;
-        Ok(())
+    fn set_runs(&self, runs: Runs) {
+        *self.runs.write().unwrap_or_else(PoisonError::into_inner) = runs;
     }
 
     fn status_prefix(&self) -> Vec<u8> {

@@ -1,14 +1,13 @@
 //! Runs against a plain list of rows.
 
 use std::cell::Cell;
+use std::fs;
 
 use indelible_proto::hash::sha256;
+use tempfile::TempDir;
 
+use super::run::{BLOCK_BYTES, BLOCK_ROWS, number_of};
 use super::*;
-
-fn database() -> sled::Db {
-    sled::Config::new().temporary(true).flush_every_ms(None).open().unwrap()
-}
 
 /// The rows of some entries: one by its number, and one by an artifact that every tenth has.
 fn rows(entries: std::ops::Range<u64>) -> Vec<Row> {
@@ -29,121 +28,182 @@ fn key(index: u64) -> Hash {
     sha256(&index.to_be_bytes())
 }
 
-fn assert_found(db: &sled::Db, runs: &Runs, entries: std::ops::Range<u64>) {
+fn assert_found(runs: &Runs, entries: std::ops::Range<u64>) {
     for index in entries.clone() {
-        assert_eq!(runs.get(db, List::Once, &key(index)).unwrap(), Some(index));
-        assert_eq!(runs.get(db, List::Leaf, &sha256(key(index).as_bytes())).unwrap(), Some(index));
-        assert_eq!(runs.get(db, List::Leaf, &key(index)).unwrap(), None, "in another list");
+        assert_eq!(runs.get(List::Once, &key(index)).unwrap(), Some(index));
+        assert_eq!(runs.get(List::Leaf, &sha256(key(index).as_bytes())).unwrap(), Some(index));
+        assert_eq!(runs.get(List::Leaf, &key(index)).unwrap(), None, "in another list");
     }
-    for beyond in [entries.end, entries.end + 7] {
-        assert_eq!(runs.get(db, List::Once, &key(beyond)).unwrap(), None);
+    for beyond in entries.end..entries.end + 300 {
+        assert_eq!(runs.get(List::Once, &key(beyond)).unwrap(), None);
     }
     let shared: Vec<u64> = entries.filter(|index| index % 10 == 0).collect();
-    let all = |from, max| runs.all(db, List::Artifact, &sha256(b"shared"), from, max).unwrap();
+    let all = |from, max| runs.all(List::Artifact, &sha256(b"shared"), from, max).unwrap();
     assert_eq!(all(0, usize::MAX), shared);
     for (from, max) in [(0, 1), (5, 30), (400, 7), (u64::MAX, 3)] {
         let expected = shared.iter().copied().filter(|index| *index >= from).take(max);
         assert_eq!(all(from, max), expected.collect::<Vec<_>>(), "{max} from {from}");
     }
-    assert!(runs.all(db, List::Artifact, &sha256(b"another"), 0, 10).unwrap().is_empty());
+    assert!(runs.all(List::Artifact, &sha256(b"another"), 0, 10).unwrap().is_empty());
 }
 
 /// As many runs as there are ranges, each of 100 entries.
-fn with_runs(db: &sled::Db, count: u64) -> Runs {
-    let runs = (0..count)
-        .fold(Runs::default(), |runs, run| runs.with(db, &rows(run * 100..(run + 1) * 100)).unwrap());
-    runs.save(db).unwrap();
-    runs
+fn with_runs(dir: &TempDir, count: u64) -> Runs {
+    (0..count)
+        .fold(Runs::default(), |runs, run| runs.with(dir.path(), &rows(run * 100..(run + 1) * 100)).unwrap())
 }
 
-/// Runs that have blocks.
-fn stored(db: &sled::Db) -> Vec<u64> {
-    let mut found: Vec<u64> = Vec::new();
-    while let Some(run) = first_run(db, found.last().map_or(0, |run| run + 1)).unwrap() {
-        found.push(run);
-    }
-    found
+fn numbers(runs: &Runs) -> Vec<(u64, u8)> {
+    runs.0.iter().map(|leveled| (leveled.run.number(), leveled.level)).collect()
+}
+
+/// Runs that have files.
+fn stored(dir: &TempDir) -> Vec<u64> {
+    let names =
+        fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut numbers: Vec<u64> = names.map(|name| number_of(&name).unwrap()).collect();
+    numbers.sort_unstable();
+    numbers
 }
 
 #[test]
 fn rows_are_found_in_one_run_and_in_several() {
-    let db = database();
-    let one = Runs::default().with(&db, &rows(0..1000)).unwrap();
-    assert_found(&db, &one, 0..1000);
-    let db = database();
-    let runs = with_runs(&db, 10);
-    assert_found(&db, &runs, 0..1000);
-    assert_eq!(Runs::load(&db).unwrap(), runs);
-    assert_found(&db, &Runs::default(), 0..0);
+    let dir = TempDir::new().unwrap();
+    // As many as fill blocks to the last row, and one more and less.
+    for entries in [1, BLOCK_ROWS - 1, BLOCK_ROWS, BLOCK_ROWS + 1, 12 * BLOCK_ROWS, 3000] {
+        let entries = entries as u64;
+        let one = Runs::default().with(dir.path(), &rows(0..entries)).unwrap();
+        assert_found(&one, 0..entries);
+    }
+    let runs = with_runs(&dir, 10);
+    assert_found(&runs, 0..1000);
+    runs.sync(dir.path()).unwrap();
+    let opened = Runs::open(dir.path(), &runs.list()).unwrap();
+    assert_eq!(numbers(&opened), numbers(&runs));
+    assert_found(&opened, 0..1000);
+    assert_found(&Runs::default(), 0..0);
+}
+
+/// Pages of the entries that have one artifact, from wherever one asks, across many blocks.
+#[test]
+fn an_artifact_of_more_entries_than_a_block_has_is_found_from_every_entry_on() {
+    let dir = TempDir::new().unwrap();
+    let row = |index| Row { list: List::Artifact, key: sha256(b"shared"), index };
+    let count = 3 * BLOCK_ROWS as u64 + 7;
+    let rows: Vec<Row> = (0..count).map(|index| row(2 * index)).collect();
+    let runs = Runs::default().with(dir.path(), &rows).unwrap();
+    for from in 0..=2 * count {
+        let expected: Vec<u64> =
+            (0..count).map(|index| 2 * index).filter(|index| *index >= from).take(3).collect();
+        assert_eq!(runs.all(List::Artifact, &sha256(b"shared"), from, 3).unwrap(), expected, "from {from}");
+    }
 }
 
 #[test]
 fn sixteen_runs_become_one_and_what_they_were_is_deleted() {
-    let db = database();
-    assert_eq!(with_runs(&db, 15).merged(&db, || true).unwrap(), None);
-    let db = database();
-    let runs = with_runs(&db, 17);
-    let merged = runs.merged(&db, || true).unwrap().unwrap();
-    assert_eq!(merged.0, [Run { number: 17, level: 1 }]);
-    assert_found(&db, &merged, 0..1700);
+    let dir = TempDir::new().unwrap();
+    assert!(with_runs(&dir, 15).merged(dir.path(), || true).unwrap().is_none());
+    let runs = with_runs(&dir, 17);
+    let merged = runs.merged(dir.path(), || true).unwrap().unwrap();
+    assert_eq!(numbers(&merged), [(17, 1)]);
+    assert_found(&merged, 0..1700);
+    merged.delete_others(dir.path()).unwrap();
+    assert_eq!(stored(&dir), [17]);
+    assert_found(&merged, 0..1700);
     // Who began to read before goes on with the old ones.
-    assert_found(&db, &runs, 0..1700);
-    while merged.delete_others(&db).unwrap() {}
-    assert_eq!(stored(&db), [17]);
-    assert_found(&db, &merged, 0..1700);
-    let next = merged.with(&db, &rows(1700..1800)).unwrap();
-    assert_found(&db, &next, 0..1800);
+    assert_found(&runs, 0..1700);
+    let next = merged.with(dir.path(), &rows(1700..1800)).unwrap();
+    assert_eq!(numbers(&next), [(17, 1), (18, 0)]);
+    assert_found(&next, 0..1800);
+    let all: Result<Vec<Row>, _> = merged.0[0].run.rows().collect();
+    assert_eq!(all.unwrap(), rows(0..1700));
 }
 
 #[test]
 fn a_merge_that_was_cut_short_leaves_nothing_that_is_read() {
-    let db = database();
-    let runs = with_runs(&db, 16);
+    let dir = TempDir::new().unwrap();
+    let runs = with_runs(&dir, 16);
     let asked = Cell::new(0);
-    let goes_on = || asked.replace(asked.get() + 1) < 100;
-    assert_eq!(runs.merged(&db, goes_on).unwrap(), None);
-    assert_eq!(stored(&db).last(), Some(&16), "it had begun");
-    assert_found(&db, &runs, 0..1600);
-    // Whether what is left is deleted first or not, the next one has a number of its own.
-    let merged = runs.merged(&db, || true).unwrap().unwrap();
-    assert_eq!(merged.0, [Run { number: 17, level: 1 }]);
-    assert_found(&db, &merged, 0..1600);
-    while merged.delete_others(&db).unwrap() {}
-    assert_eq!(stored(&db), [17]);
+    let goes_on = || asked.replace(asked.get() + 1) < 10;
+    assert!(runs.merged(dir.path(), goes_on).unwrap().is_none());
+    assert_eq!(stored(&dir).last(), Some(&16), "it had begun");
+    assert_found(&runs, 0..1600);
+    // Whether what is left is deleted first or not, the next one is whole.
+    let merged = runs.merged(dir.path(), || true).unwrap().unwrap();
+    assert_found(&merged, 0..1600);
+    let more = runs.with(dir.path(), &rows(1600..1700)).unwrap();
+    assert_found(&more, 0..1700);
+    more.delete_others(dir.path()).unwrap();
+    assert_eq!(stored(&dir), (0..=16).collect::<Vec<_>>());
 }
 
 #[test]
-fn rows_that_are_in_two_runs_are_found_once_and_the_newer_run_counts() {
-    let db = database();
-    let runs = with_runs(&db, 2).with(&db, &rows(50..150)).unwrap();
-    assert_found(&db, &runs, 0..200);
+fn the_newest_run_counts() {
+    let dir = TempDir::new().unwrap();
     let wrong = Row { list: List::Once, key: key(7), index: 8 };
-    let runs = runs.with(&db, &[wrong]).unwrap();
-    assert_eq!(runs.get(&db, List::Once, &key(7)).unwrap(), Some(8));
+    let runs = with_runs(&dir, 2).with(dir.path(), &[wrong]).unwrap();
+    assert_eq!(runs.get(List::Once, &key(7)).unwrap(), Some(8));
 }
 
-/// A start puts the rows in again that a stop left without a note of them.
+/// A bit that was flipped anywhere is an error of whoever reads the block, or means nothing to them; what is there
+/// is never taken for missing.
 #[test]
-fn rows_that_were_in_two_runs_are_merged_to_one() {
-    let db = database();
-    let twice = (0..8).chain(0..8).fold(Runs::default(), |runs, run| {
-        let rows = rows(run * 100..(run + 1) * 100);
-        runs.with(&db, &rows).unwrap()
-    });
-    let merged = twice.merged(&db, || true).unwrap().unwrap();
-    assert_found(&db, &merged, 0..800);
-    let all: Result<Vec<Row>, _> = rows_of(&db, 16).collect();
-    assert_eq!(all.unwrap(), rows(0..800));
+fn a_flipped_bit_hides_no_row() {
+    let dir = TempDir::new().unwrap();
+    let entries = 0..8 * BLOCK_ROWS as u64;
+    let once = |index| Row { list: List::Once, key: key(index), index };
+    let mut rows: Vec<Row> = entries.clone().map(once).collect();
+    rows.sort_unstable();
+    let runs = Runs::default().with(dir.path(), &rows).unwrap();
+    let path = dir.path().join("run-0000000000000000");
+    let whole = fs::read(&path).unwrap();
+    assert_eq!(whole.len(), 8 * BLOCK_BYTES);
+    let mut errors = 0;
+    for block in 0..8 {
+        // The header, the first row's first bytes and its last, and the last row.
+        for at in (0..28).chain([63, BLOCK_BYTES - 40, BLOCK_BYTES - 33]) {
+            let mut damaged = whole.clone();
+            damaged[block * BLOCK_BYTES + at] ^= 1 << (at % 8);
+            fs::write(&path, damaged).unwrap();
+            for index in entries.clone().step_by(5) {
+                match runs.get(List::Once, &key(index)) {
+                    Ok(found) => assert_eq!(found, Some(index), "block {block}, byte {at}"),
+                    Err(StoreError::Block { .. }) => errors += 1,
+                    Err(other) => panic!("{other}"),
+                }
+            }
+            assert!(matches!(runs.0[0].run.rows().find_map(Result::err), Some(StoreError::Block { .. })));
+        }
+    }
+    assert!(errors > 8 * 30 * BLOCK_ROWS / 5, "{errors}");
 }
 
 #[test]
-fn bytes_that_nobody_wrote_are_an_error() {
-    let db = database();
-    let runs = with_runs(&db, 1);
-    let (name, block) = db.range(of_run(0)).next().unwrap().unwrap();
-    db.insert(&name, &block[1..]).unwrap();
-    let first = rows_in(&name, &block).unwrap()[0].key;
-    assert!(matches!(runs.get(&db, List::Once, &first), Err(StoreError::Value)));
-    db.insert(RUNS_KEY, &[0; 8]).unwrap();
-    assert!(matches!(Runs::load(&db), Err(StoreError::Value)));
+fn files_that_are_not_what_was_written_are_an_error() {
+    let dir = TempDir::new().unwrap();
+    let runs = with_runs(&dir, 2);
+    let list = runs.list();
+    let [first, second] = [0, 1].map(|run| dir.path().join(format!("run-{run:016x}")));
+    let opened = || Runs::open(dir.path(), &list);
+    opened().unwrap();
+    assert!(matches!(Runs::open(dir.path(), &list[..list.len() - 1]), Err(StoreError::Value)));
+    // Of the same length, and whole, but the other's.
+    fs::copy(&second, &first).unwrap();
+    let swapped = opened().unwrap();
+    assert!(matches!(swapped.get(List::Once, &key(5)), Err(StoreError::Block { block: 0, .. })));
+    // Two blocks that have changed places.
+    let mut blocks = fs::read(&second).unwrap();
+    let (start, rest) = blocks.split_at_mut(BLOCK_BYTES);
+    start.swap_with_slice(&mut rest[..BLOCK_BYTES]);
+    fs::write(&second, blocks).unwrap();
+    assert!(matches!(opened().unwrap().get(List::Once, &key(5)), Err(StoreError::Block { .. })));
+    fs::OpenOptions::new().write(true).open(&first).unwrap().set_len(BLOCK_BYTES as u64).unwrap();
+    let error = opened().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("{} has 4096 bytes, not 3 blocks", first.display()),
+        "each list begins with a new block"
+    );
+    fs::remove_file(&first).unwrap();
+    assert!(matches!(opened(), Err(StoreError::Run { .. })));
 }

@@ -28,6 +28,10 @@ fn readers_find_every_row_while_runs_are_made_merged_and_deleted() {
         rows.sort_unstable();
         rows
     };
+    let head = |runs: u64| TreeHead {
+        size: TreeSize::new(runs * ENTRIES_OF_RUN).unwrap(),
+        root: sha256(&runs.to_be_bytes()),
+    };
     let (inserted, done) = (AtomicU64::new(0), AtomicBool::new(false));
     thread::scope(|scope| {
         let reader = scope.spawn(|| {
@@ -47,14 +51,57 @@ fn readers_find_every_row_while_runs_are_made_merged_and_deleted() {
         for run in 0..260 {
             store.insert(&rows_of_run(run)).unwrap();
             inserted.store((run + 1) * ENTRIES_OF_RUN, Ordering::Release);
-            store.tidy(|| true).unwrap();
+            if store.merge(|| true).unwrap() {
+                store.set_watermark(&head(run + 1)).unwrap();
+            }
         }
+        store.set_watermark(&head(260)).unwrap();
         done.store(true, Ordering::Release);
         reader.join().unwrap();
     });
     drop(store);
     let store = Store::open(dir.path(), identity).unwrap();
+    assert_eq!(store.watermark(), Some(head(260)));
     for number in 0..260 * ENTRIES_OF_RUN {
         assert_eq!(store.get(List::Once, &key(number)).unwrap(), Some(number));
     }
+}
+
+/// What was put in after the last note is put in once more by whoever goes on from the note.
+#[test]
+fn a_crash_leaves_the_state_of_a_note() {
+    let dir = TempDir::new().unwrap();
+    let identity = Identity { origin_hash: sha256(b"log.example"), kind: LogKind::Raw };
+    let insert = |store: &Store, index| {
+        store.insert(&[Row { list: List::Once, key: key(index), index }]).unwrap();
+    };
+    let copy = TempDir::new().unwrap();
+    let head = TreeHead { size: TreeSize::new(256).unwrap(), root: sha256(b"root") };
+    {
+        let store = Store::open(dir.path(), identity).unwrap();
+        assert_eq!(store.watermark(), None);
+        insert(&store, 1);
+        store.set_watermark(&head).unwrap();
+        for index in 2..17 {
+            insert(&store, index);
+        }
+        assert!(store.merge(|| true).unwrap());
+        insert(&store, 17);
+        for entry in std::fs::read_dir(dir.path()).unwrap().map(Result::unwrap) {
+            if entry.path().is_file() {
+                std::fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+            }
+        }
+    }
+    let store = Store::open(copy.path(), identity).unwrap();
+    assert_eq!(store.watermark(), Some(head));
+    assert_eq!(store.get(List::Once, &key(1)).unwrap(), Some(1));
+    assert_eq!(store.get(List::Once, &key(2)).unwrap(), None);
+    store.set_watermark(&head).unwrap();
+    let runs = std::fs::read_dir(copy.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    let runs: Vec<_> = runs.filter(|name| name.to_string_lossy().starts_with("run-")).collect();
+    assert_eq!(runs, ["run-0000000000000000"]);
+    drop(store);
+    let other = Identity { kind: LogKind::Records, ..identity };
+    assert_eq!(Store::open(copy.path(), other).unwrap().watermark(), None);
 }

@@ -1,6 +1,7 @@
 //! Restarts, crashes, and lost or damaged files that can be made again.
 
 use super::*;
+use crate::index::plant_rows;
 use crate::storage::heads::Heads;
 
 #[test]
@@ -142,20 +143,33 @@ fn an_index_full_of_garbage_changes_nothing() {
     let open = || Sequencer::open_tuned(log.settings(), few_in_memory()).unwrap();
     submit_range(&open().handle(), 0..3000);
     drop(open());
-    let db = log.data().join("index/db");
-    let whole = fs::read(&db).unwrap();
-    for (at, length) in [(0, 64), (whole.len() / 2, 5000), (100, whole.len() - 100)] {
-        let mut damaged = whole.clone();
-        for byte in damaged.iter_mut().skip(at).take(length) {
-            *byte = byte.wrapping_mul(31).wrapping_add(7);
+    let files = fs::read_dir(log.data().join("index")).unwrap().map(|entry| entry.unwrap().path());
+    let files: Vec<_> = files.filter(|path| path.is_file()).collect();
+    assert!(files.iter().any(|path| path.ends_with("db")), "{files:?}");
+    assert!(files.iter().any(|path| path.to_string_lossy().contains("run-")), "{files:?}");
+    let all: Vec<_> = files.iter().map(|path| (path, fs::read(path).unwrap())).collect();
+    for (file, whole) in &all {
+        for (at, length) in [(0, 64), (whole.len() / 2, 5000), (100.min(whole.len()), whole.len())] {
+            for (file, whole) in &all {
+                fs::write(file, whole).unwrap();
+            }
+            let mut damaged = whole.clone();
+            for byte in damaged.iter_mut().skip(at).take(length) {
+                *byte = byte.wrapping_mul(31).wrapping_add(7);
+            }
+            fs::write(file, damaged).unwrap();
+            let sequencer = open();
+            for number in [0, 1, 255, 1000, 2000, 2999] {
+                let again = sequenced(number, number, Occurrence::Again);
+                assert_eq!(
+                    submit_one(&sequencer.handle(), raw(number)),
+                    again,
+                    "{} from {at}",
+                    file.display()
+                );
+            }
+            drop(sequencer);
         }
-        fs::write(&db, damaged).unwrap();
-        let sequencer = open();
-        for number in [0, 1, 255, 1000, 2000, 2999] {
-            let again = sequenced(number, number, Occurrence::Again);
-            assert_eq!(submit_one(&sequencer.handle(), raw(number)), again, "damage from {at}");
-        }
-        drop(sequencer);
     }
 }
 
@@ -166,20 +180,10 @@ fn an_index_that_points_at_the_wrong_entry_is_not_believed() {
     submit_range(&Sequencer::open_tuned(log.settings(), tuning).unwrap().handle(), 0..3000);
     // With so little memory, the next opening brings all but the newest keys into the database.
     drop(Sequencer::open_tuned(log.settings(), tuning).unwrap());
-    {
-        let db = sled::Config::new().path(log.data().join("index")).segment_size(64 * 1024).open().unwrap();
-        let mut runs = db.get("runs").unwrap().unwrap().to_vec();
-        assert!(!runs.is_empty(), "there are keys in the database");
-        // One more run, the newest: with a key that is not in the log, and one whose index is another's.
-        let run = 1_000_000u64.to_be_bytes();
-        runs.extend_from_slice(&[&run[..], &[0]].concat());
-        db.insert("runs", runs).unwrap();
-        for (number, index) in [(1_000_000, 17u64), (18, 19)] {
-            let row = [entry(number).leaf_hash().as_bytes().as_slice(), &index.to_be_bytes()].concat();
-            db.insert([&run[..], &[1], &row].concat(), row).unwrap();
-        }
-        db.flush().unwrap();
-    }
+    // A key that is not in the log, and one whose index is another's.
+    let wrong = [(1_000_000, 17), (18, 19)].map(|(number, index)| (entry(number).leaf_hash(), index));
+    let settings = log.settings();
+    plant_rows(&log.data().join("index"), identity(&settings), &wrong);
     let sequencer = Sequencer::open_tuned(log.settings(), tuning).unwrap();
     let handle = sequencer.handle();
     let new = sequenced(3000, 1_000_000, Occurrence::First);
