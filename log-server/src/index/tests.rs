@@ -313,6 +313,22 @@ fn an_edited_row_is_no_answer_and_the_index_is_made_again_by_itself() {
 }
 
 #[test]
+fn rows_that_can_not_be_written_cost_the_index_and_nothing_else() {
+    let (dir, tree) = log();
+    let index = open(&dir, &tree, 10_000);
+    // Nobody can write a file where a directory is.
+    std::fs::create_dir(dir.path().join("own-index/run-0000000000000000")).unwrap();
+    let error = index.move_some().unwrap_err();
+    assert!(error.is_of_database(), "{error}");
+    assert!(error.to_string().contains("run-0000000000000000"), "{error}");
+    index.set_broken();
+    assert_knows_everything(&index);
+    assert!(!index.is_broken());
+    index.move_some().unwrap();
+    assert!(!is_behind(&index));
+}
+
+#[test]
 fn who_adds_makes_a_broken_index_again_and_nobody_does_it_twice() {
     let (dir, tree) = log();
     let index = open(&dir, &tree, 512);
