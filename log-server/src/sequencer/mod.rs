@@ -10,6 +10,7 @@
 mod checkpoint;
 mod commit;
 mod error;
+mod often;
 mod plan;
 mod preverify;
 mod queue;
@@ -41,6 +42,7 @@ use crate::storage::tiles::TileFiles;
 use crate::storage::{DiskError, Storage, WholeDisk};
 use crate::tree_reader::TreeReader;
 use commit::Log;
+use often::OftenAsked;
 use preverify::preverify;
 use queue::{Candidate, Queue, Request};
 pub(crate) use recover::JOURNAL_DIR;
@@ -162,6 +164,7 @@ struct Shared {
     tree: Arc<TreeReader>,
     channels: Arc<RwLock<Channels>>,
     index: Arc<Index>,
+    often: OftenAsked,
     failure: OnceLock<SequencerError>,
     failed: watch::Sender<bool>,
 }
@@ -209,6 +212,7 @@ impl Sequencer {
             tree: Arc::clone(&reader),
             channels: Arc::clone(&integrated.channels),
             index: Arc::clone(&index),
+            often: OftenAsked::default(),
             failure: OnceLock::new(),
             failed: watch::Sender::new(false),
             settings,
@@ -285,7 +289,7 @@ impl SequencerHandle {
     /// [`SubmitError`], without anything having happened.
     pub fn submit(&self, submission: Submission) -> Result<oneshot::Receiver<Outcome>, SubmitError> {
         let mut candidates = [Candidate::new(submission, self.0.settings.kind)?];
-        preverify(&mut candidates, |name| self.head(name));
+        preverify(&mut candidates, &self.0.often, |name| self.head(name));
         let [candidate] = candidates;
         let (reply, receiver) = oneshot::channel();
         self.0.queue.push(Request::One(candidate, reply))?;
@@ -305,7 +309,7 @@ impl SequencerHandle {
         let kind = self.0.settings.kind;
         let candidates = submissions.into_iter().map(|submission| Candidate::new(submission, kind));
         let mut candidates = candidates.collect::<Result<Vec<_>, _>>()?;
-        preverify(&mut candidates, |name| self.head(name));
+        preverify(&mut candidates, &self.0.often, |name| self.head(name));
         let (reply, receiver) = oneshot::channel();
         self.0.queue.push(Request::Many(candidates, reply))?;
         Ok(receiver)

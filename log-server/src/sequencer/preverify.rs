@@ -10,11 +10,13 @@ use indelible_proto::record::{
     ChannelName, ChannelState, SignedRecord, VerifiedSignatures, may_follow_verified,
 };
 
+use super::often::OftenAsked;
 use super::queue::Candidate;
 
 /// Verifies the records among `candidates` by the keys in force, each as if those before it were admitted.
 pub(super) fn preverify(
     candidates: &mut [Candidate],
+    often: &OftenAsked,
     head: impl Fn(&ChannelName) -> Option<Arc<ChannelState>>,
 ) {
     let alone = candidates.len() == 1;
@@ -26,7 +28,8 @@ pub(super) fn preverify(
         if state.as_deref().is_some_and(|state| is_past(state, record)) {
             continue;
         }
-        let verified = VerifiedSignatures::verify(state.as_deref(), record);
+        let verified =
+            VerifiedSignatures::verify_prepared(state.as_deref(), record, |key| often.prepared(key));
         if !alone && let Ok(after) = may_follow_verified(state.as_deref(), record, &verified) {
             moved.insert(name.clone(), Arc::new(after));
         }
@@ -66,11 +69,11 @@ mod tests {
     #[test]
     fn records_that_follow_each_other_are_verified_by_the_keys_the_first_brings() {
         let mut all = candidates(&chain(0, 4));
-        preverify(&mut all, |_| None);
+        preverify(&mut all, &OftenAsked::default(), |_| None);
         assert_eq!(verified(&all), [true; 4]);
         // Alone, a record of a channel that nobody knows is nobody's.
         let mut last = candidates(&chain(0, 4)[3..]);
-        preverify(&mut last, |_| None);
+        preverify(&mut last, &OftenAsked::default(), |_| None);
         assert_eq!(verified(&last), [false]);
     }
 
@@ -80,7 +83,7 @@ mod tests {
         let state = may_follow(None, &records[0]).and_then(|state| may_follow(Some(&state), &records[1]));
         let state = Arc::new(state.unwrap());
         let mut all = candidates(&records);
-        preverify(&mut all, |asked| (*asked == name(0)).then(|| Arc::clone(&state)));
+        preverify(&mut all, &OftenAsked::default(), |asked| (*asked == name(0)).then(|| Arc::clone(&state)));
         assert_eq!(verified(&all), [false, false, true]);
     }
 }

@@ -158,7 +158,7 @@ pub struct VerifierKey {
     name: KeyName,
     id: KeyId,
     kind: KeyKind,
-    key: VerifyingKey,
+    pub(super) key: VerifyingKey,
 }
 
 impl VerifierKey {

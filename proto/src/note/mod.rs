@@ -16,6 +16,7 @@
 
 mod error;
 mod key;
+mod prepared;
 mod signature;
 mod verify;
 
@@ -27,6 +28,7 @@ use alloc::vec::Vec;
 
 pub use error::{InvalidSignature, KeyError, NoteError};
 pub use key::{KeyId, KeyKind, KeyName, VerifierKey};
+pub use prepared::PreparedKey;
 pub use signature::NoteSignature;
 pub use verify::{MAX_LINES_BY_ONE_KEY, VerifiedSignature};
 

@@ -4,11 +4,12 @@
 //! record. Which keys count is only known later, by [`super::may_follow_verified`], which takes from here what
 //! fits and verifies the rest itself. So nothing here can admit a record; it can only save time.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::leaf::SIGNATURE_BYTES;
 use super::{Chain, ChannelState, KeySet, Predicate, RecordId, SignedRecord};
-use crate::note::{NoteSignature, VerifierKey};
+use crate::note::{NoteSignature, PreparedKey, VerifierKey};
 
 /// Signatures over one record, each with the key under which it was verified.
 ///
@@ -31,13 +32,27 @@ impl VerifiedSignatures {
     ///
     /// At most one verification for each line and key of the same name and id.
     pub fn verify(state: Option<&ChannelState>, record: &SignedRecord) -> Self {
+        Self::verify_prepared(state, record, |_| None)
+    }
+
+    /// The same, faster for keys that the caller has prepared.
+    pub fn verify_prepared(
+        state: Option<&ChannelState>,
+        record: &SignedRecord,
+        prepared: impl Fn(&VerifierKey) -> Option<Arc<PreparedKey>>,
+    ) -> Self {
         let mut verified = Vec::new();
         for key in keys_that_may_sign(state, record) {
             let lines = record.signatures().iter().filter(|line| line.names(key));
             let signatures =
                 lines.filter_map(|line| <&[u8; SIGNATURE_BYTES]>::try_from(line.signature()).ok());
             for signature in signatures {
-                if key.verify_raw(record.message(), signature).is_ok() {
+                // Whatever the caller has: another key's table says nothing.
+                let verdict = match prepared(key).filter(|prepared| prepared.is_of(key)) {
+                    Some(prepared) => prepared.verify_raw(record.message(), signature),
+                    None => key.verify_raw(record.message(), signature),
+                };
+                if verdict.is_ok() {
                     verified.push((key.clone(), *signature));
                 }
             }
@@ -188,6 +203,30 @@ mod tests {
         let verified = VerifiedSignatures::verify(Some(&before), &record);
         assert!(!verified.has(&record, new.verifier(), &record.signatures()[0]));
         assert!(may_follow_verified(Some(&after), &record, &verified).is_ok());
+    }
+
+    #[test]
+    fn prepared_keys_change_no_verdict_and_count_for_themselves_only() {
+        let (a, b) = (signer("a", 1), signer("b", 2));
+        let state = opened(&[&a, &b]);
+        let record = SignedRecord::sign(&rules(next(&state)), &[&a, &b]).unwrap();
+        let [right, wrong] = [&a, &b].map(|signer| Arc::new(PreparedKey::new(signer.verifier())));
+        let has = |prepared: &dyn Fn(&VerifierKey) -> Option<Arc<PreparedKey>>| {
+            let verified = VerifiedSignatures::verify_prepared(Some(&state), &record, prepared);
+            [&a, &b].map(|by| {
+                let line = record.signatures().iter().find(|line| line.names(by.verifier())).unwrap();
+                verified.has(&record, by.verifier(), line)
+            })
+        };
+        assert_eq!(has(&|key| right.is_of(key).then(|| Arc::clone(&right))), [true; 2]);
+        assert_eq!(has(&|_| Some(Arc::clone(&right))), [true; 2]);
+        assert_eq!(has(&|_| Some(Arc::clone(&wrong))), [true; 2]);
+        let forged =
+            SignedRecord::new(record.statement(), vec![a.sign(b"x"), b.sign(record.message())]).unwrap();
+        let verified =
+            VerifiedSignatures::verify_prepared(Some(&state), &forged, |_| Some(Arc::clone(&right)));
+        assert_eq!(verified.verified.len(), 1);
+        assert_eq!(verified.verified[0].0, *b.verifier());
     }
 
     #[test]

@@ -1,4 +1,5 @@
 use super::*;
+use crate::note::PreparedKey;
 use crate::sign::Signer as _;
 use crate::sign::testing::log_signer;
 
@@ -222,9 +223,15 @@ fn signatures_get_the_strict_verdict() {
         let key = VerifierKey::parse(&vkey_of(&point(key), "a.example")).unwrap();
         let mut bytes = [0; 64];
         hex::decode_lower(signature.as_bytes(), &mut bytes).unwrap();
-        assert_eq!(key.verify_raw(b"indelible", &bytes).is_ok(), verifies, "{what}");
-        assert!(key.verify_raw(b"Indelible", &bytes).is_err(), "{what}, other message");
-        assert!(key.verify_raw(b"indelible", &bytes[..63]).is_err(), "{what}, one byte less");
-        assert!(key.verify_raw(b"indelible", &[&bytes[..], &[0]].concat()).is_err(), "{what}, one byte more");
+        let prepared = PreparedKey::new(&key);
+        let verify = |message: &[u8], bytes: &[u8]| {
+            let verdict = key.verify_raw(message, bytes);
+            assert_eq!(prepared.verify_raw(message, bytes), verdict, "{what}, prepared");
+            verdict.is_ok()
+        };
+        assert_eq!(verify(b"indelible", &bytes), verifies, "{what}");
+        assert!(!verify(b"Indelible", &bytes), "{what}, other message");
+        assert!(!verify(b"indelible", &bytes[..63]), "{what}, one byte less");
+        assert!(!verify(b"indelible", &[&bytes[..], &[0]].concat()), "{what}, one byte more");
     }
 }
