@@ -74,7 +74,7 @@ pub(crate) fn run(plan: &Plan) -> Result<Vec<Line>> {
     let of_one = Number(line.measured.spread.median / one_core);
     Ok(vec![
         line.note(format!(
-            "CPU {} µs per record, all that it causes included, {} µs of it verify_strict",
+            "CPU {} µs per record, all that it causes included; a verify_strict takes {}",
             Number(cpu_us),
             Number(alone_us),
         ))
