@@ -6,6 +6,7 @@
 //! done here but when the log is opened.
 
 mod connections;
+mod index;
 mod refuse;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ use crate::openers::{Openers, OwnerError};
 use crate::sequencer::{CoreSettings, System};
 use crate::space::StorageConfig;
 pub use connections::HttpConfig;
+pub use index::IndexConfig;
 pub use refuse::{MAX_CHECKPOINT_URLS, RefuseConfig};
 
 /// Name of the settings file in a log's directory.
@@ -139,6 +141,9 @@ pub struct Config {
     /// How much room must be left.
     #[serde(default)]
     pub storage: StorageConfig,
+    /// What of the index is in memory.
+    #[serde(default)]
+    pub index: IndexConfig,
     /// What is compared before the log signs.
     #[serde(default)]
     pub refuse: RefuseConfig,
@@ -216,6 +221,7 @@ impl Config {
             http: HttpConfig::default(),
             cosign: CosignConfig::default(),
             storage: StorageConfig::default(),
+            index: IndexConfig::default(),
             refuse: RefuseConfig::default(),
             channels: ChannelsConfig::default(),
         }
@@ -289,6 +295,11 @@ warn_free_mib = {warn_free_mib}
 # MiB below which submissions are answered 503 until there is room again. Reads go on. A start needs about 40.
 min_free_mib = {min_free_mib}
 
+[index]
+# Entries whose keys are in memory, the newest: 11 to 22 bytes each, as the log grows. Older ones are looked up in
+# files. 512 to 67108864.
+memory_entries = {memory_entries}
+
 [cosign]
 # How long one checkpoint is offered to the witnesses while its quorum is missing, before a newer one is.
 deadline_s = {deadline_s}
@@ -336,6 +347,7 @@ interval_s = {refuse_interval_s}
             drain_s = self.http.drain_s,
             warn_free_mib = self.storage.warn_free_mib,
             min_free_mib = self.storage.min_free_mib,
+            memory_entries = self.index.memory_entries,
             deadline_s = self.cosign.deadline_s,
             request_timeout_s = self.cosign.request_timeout_s,
             refresh_interval_s = self.cosign.refresh_interval_s,
@@ -380,6 +392,7 @@ open = {}
             signer,
             queue_entries: self.submit.queue_entries.get(),
             queue_bytes: self.submit.queue_bytes.get(),
+            index_memory_entries: self.index.memory_entries,
             system: System::real(),
         }
     }
@@ -405,7 +418,7 @@ open = {}
         let named = named.map(|seconds| ("cosign.witness_min_interval_s", *seconds));
         match durations.into_iter().chain(named).find(|(_, seconds)| *seconds > MAX_SECONDS) {
             Some((key, got)) => Err(ConfigError::Range { key, got, range: "at most 604800, one week" }),
-            None => self.refuse.check(),
+            None => self.index.check().and_then(|()| self.refuse.check()),
         }
     }
 }

@@ -154,6 +154,7 @@ impl Damaged {
     fn make() -> Result<Self> {
         let dir = TempDir::with_prefix("indelible-rig-")?;
         let site = Site::make(&dir.path().join("log"), &dir.path().join("log.out"), Kind::Raw)?;
+        site.keep_few_keys_in_memory()?;
         fill(site.dir(), ENTRIES);
         let log = site.start()?;
         let head = Reader::new(log.url(), &site.policy()?).published(ENTRIES).head();

@@ -79,6 +79,7 @@ fn fill(seed: u64) -> Result<(u64, u64)> {
     let disk = Mounted::memory(DISK_BYTES, &at)?;
     let output = dir.path().join("log.out");
     let site = Site::make(&at.join("log"), &output, Kind::Raw)?;
+    site.keep_few_keys_in_memory()?;
     let ledger = Mutex::new(Ledger::new(&site.policy()?));
     let log = site.start()?;
     let mut connection = Connection::open(log.address())?;

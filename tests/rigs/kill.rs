@@ -97,6 +97,9 @@ fn kill(seed: u64, recovery: &mut Vec<Duration>) -> Result<u64> {
     let mut random = Random::new(seed, 1);
     let dir = TempDir::with_prefix("indelible-rig-")?;
     let site = Site::make(&dir.path().join("log"), &dir.path().join("log.out"), Kind::Raw)?;
+    if seed % 2 == 1 {
+        site.keep_few_keys_in_memory()?;
+    }
     let ledger = Mutex::new(Ledger::new(&site.policy()?));
     let mut log = site.start()?;
     for round in 0..KILLS_PER_LOG {

@@ -62,6 +62,7 @@ pub(crate) fn settings(disk: &ModelDisk, index_dir: &Path) -> Result<CoreSetting
         openers: Openers::anyone(),
         queue_entries: 10_000,
         queue_bytes: 16 * 1024 * 1024,
+        index_memory_entries: 10_000,
         system: System {
             storage: Storage::on(Arc::new(disk.clone())),
             index_dir: Some(index_dir.to_owned()),

@@ -57,17 +57,22 @@ impl Row for PowerCuts {
         });
         let [ext4, xfs] = templates;
         let templates = [ext4?, xfs?];
-        let mut entries = 0;
+        let (mut entries, mut indices_made_again) = (0, 0);
         let trials = trials.each(|seed| {
-            entries += cut(seed, &templates, dir.path())?;
+            let (acknowledged, made_again) = cut(seed, &templates, dir.path())?;
+            entries += acknowledged;
+            indices_made_again += u64::from(made_again);
             Ok(())
         })?;
-        Ok(Outcome { trials, figures: format!("{entries} acknowledged; ext4 and XFS") })
+        let figures = format!(
+            "{entries} acknowledged; ext4 and XFS; the index was made again {indices_made_again} times"
+        );
+        Ok(Outcome { trials, figures })
     }
 }
 
-/// One cut; how many entries were acknowledged in it.
-fn cut(seed: u64, templates: &[Template; 2], parent: &Path) -> Result<u64> {
+/// One cut; how many entries were acknowledged in it, and whether the index had to be made again after it.
+fn cut(seed: u64, templates: &[Template; 2], parent: &Path) -> Result<(u64, bool)> {
     let mut random = Random::new(seed, 2);
     // In turn, so that every range of seeds has all pairs, and those that tell most come first.
     let (file_system, template) = ((seed % 2) as usize, &templates[(seed % 2) as usize]);
@@ -100,9 +105,11 @@ fn cut(seed: u64, templates: &[Template; 2], parent: &Path) -> Result<u64> {
     disk.unmount()?;
 
     let disk = Mounted::image(&image, &at)?;
+    // With an output of its own: the process before the cut may have lost its index to errors of the disk.
+    let site = Site::at(&at.join("log"), &dir.path().join("after.out"));
     site.set_policy(&template.no_witness)?;
     let check = || -> Result<()> {
-        let log = site.start()?;
+        let log = site.start_with_index()?;
         let mut ledger = ledger.lock().map_err(|_| anyhow!("a thread panicked"))?;
         ledger.check(log.url())?;
         log.kill();
@@ -110,7 +117,7 @@ fn cut(seed: u64, templates: &[Template; 2], parent: &Path) -> Result<u64> {
     };
     check().with_context(|| pair.clone())?;
     disk.unmount()?;
-    Ok(acknowledged)
+    Ok((acknowledged, site.made_index_again()?))
 }
 
 /// An image with a log in it.
@@ -130,6 +137,8 @@ impl Template {
         let at = image.with_extension("disk");
         let disk = Mounted::image(image, &at)?;
         let site = Site::make(&at.join("log"), &image.with_extension("out"), Kind::Raw)?;
+        // So that the power goes while the index writes, too.
+        site.keep_few_keys_in_memory()?;
         let ledger = Mutex::new(Ledger::new(&site.policy()?));
         let log = site.start()?;
         let address = log.address().to_owned();

@@ -73,6 +73,9 @@ impl Row for Restore {
 fn index_from_tiles(random: &mut Random) -> Result<()> {
     let size = 1 + random.below(3_000);
     let mut world = World::prepare(Kind::Raw, 0, 0);
+    if random.below(2) == 1 {
+        Site::at(&world.log_dir(), &world.file("out")).keep_few_keys_in_memory()?;
+    }
     fill(&world.log_dir(), size);
     world.start_log();
     look_up(&world, size, random)?;
@@ -100,6 +103,8 @@ fn index_of_another(random: &mut Random) -> Result<()> {
     let size = 2_000 + random.below(1_000);
     let mut world = World::prepare(Kind::Raw, 0, 0);
     let other = world.file("other");
+    // Or the database is hardly asked.
+    Site::at(&world.log_dir(), &other).keep_few_keys_in_memory()?;
     copy(&world.log_dir(), &other)?;
     fill(&world.log_dir(), size);
     let site = Site::at(&other, &world.file("other.out"));

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use indelible_proto::policy::Policy;
+use indelible_tests::http;
 use indelible_tests::world::{Kind, ORIGIN};
 use indelible_tests::{Finished, Running, binaries};
 
@@ -58,6 +59,12 @@ impl Site {
         std::fs::write(&path, text.lines().map(change).collect::<String>()).context("they can't be written")
     }
 
+    /// Keeps as few keys in memory as may be, so that most are in the index's files, and more are put there with every
+    /// bundle.
+    pub(crate) fn keep_few_keys_in_memory(&self) -> Result<()> {
+        self.configure("memory_entries", 512)
+    }
+
     /// Starts it on a port that the system picks; what it says if it does not start.
     pub(crate) fn start(&self) -> Result<Running> {
         self.try_start().map_err(|finished| anyhow!("UNOPENABLE: the log does not start: {finished}"))
@@ -68,6 +75,21 @@ impl Site {
         let args: [&OsStr; 4] =
             ["run".as_ref(), self.dir.as_ref(), "--listen".as_ref(), "127.0.0.1:0".as_ref()];
         Running::try_start(&binaries().server, &args, &self.output)
+    }
+
+    /// Starts it and waits until its index is open, which is opened beside the start.
+    pub(crate) fn start_with_index(&self) -> Result<Running> {
+        let log = self.start()?;
+        let ask = format!("GET /lookup/leaf/{} HTTP/1.1\r\nhost: test\r\n\r\n", "00".repeat(32));
+        let asked = http::exchange(log.address(), ask.as_bytes(), false)?;
+        ensure!(asked.status == 404, "the index is not open: {} {}", asked.status, asked.text());
+        Ok(log)
+    }
+
+    /// Whether its index was found unusable since the output began.
+    pub(crate) fn made_index_again(&self) -> Result<bool> {
+        let said = std::fs::read_to_string(&self.output).context("the log's output can't be read")?;
+        Ok(said.contains("the index is made again"))
     }
 
     /// The log's directory.

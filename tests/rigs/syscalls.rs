@@ -169,7 +169,7 @@ impl Template {
     fn with(operation: Operation, most: u64, dir: &Path) -> Result<Self> {
         let site = Site::make(dir, &dir.with_extension("out"), Kind::Raw)?;
         let ledger = Mutex::new(Ledger::new(&site.policy()?));
-        let log = start_with_index(&site)?;
+        let log = site.start_with_index()?;
         let mut connection = Connection::open(log.address())?;
         let journal = dir.join("data/journal");
         let mut entries = 0;
@@ -194,7 +194,8 @@ impl Template {
     /// The calls of the operation when nothing fails.
     fn record(&self, parent: &Path) -> Result<BTreeSet<Call>> {
         let (copy, site) = self.copy(parent)?;
-        let log = start_with_index(&site)?;
+        // Or the index is opened in an operation in one run and not in the next: a failure is found by counting.
+        let log = site.start_with_index()?;
         let strace = Strace::attach(log.pid(), &copy.path().join("strace.out"), None)?;
         let ledger = Mutex::new(self.ledger.clone());
         match self.operation {
@@ -220,7 +221,7 @@ impl Template {
         let (copy, site) = self.copy(parent)?;
         let data = site.dir().join("data");
         let ledger = Mutex::new(self.ledger.clone());
-        let log = start_with_index(&site)?;
+        let log = site.start_with_index()?;
         let mut connection = Connection::open(log.address())?;
         let strace = Strace::attach(log.pid(), &copy.path().join("strace.out"), Some((call, fault)))?;
         let state = if self.operation == Operation::Stop {
@@ -286,16 +287,6 @@ fn settle(
 /// again, and a failure that says it was none can't be noticed.
 fn must_end(failed: &[String], fault: Fault) -> bool {
     matches!(fault, Fault::Io | Fault::NoSpace) && failed.iter().any(|path| !path.starts_with("index"))
-}
-
-/// Starts a log and waits until its index is open. It is opened beside the start, and its calls must not fall into
-/// an operation in one run and not in the next: a failure is found again by counting.
-fn start_with_index(site: &Site) -> Result<Running> {
-    let log = site.start()?;
-    let ask = format!("GET /lookup/leaf/{} HTTP/1.1\r\nhost: test\r\n\r\n", "00".repeat(32));
-    let asked = http::exchange(log.address(), ask.as_bytes(), false)?;
-    ensure!(asked.status == 404, "the index is not open: {} {}", asked.status, asked.text());
-    Ok(log)
 }
 
 /// Waits until a tree of `size` is published or the log has ended.

@@ -28,7 +28,7 @@ fn only_origin_and_kind_are_needed() {
 
 #[test]
 fn refuses_an_unknown_key_in_every_table() {
-    let tables = ["", "[submit]\n", "[http]\n", "[cosign]\n", "[refuse]\n", "[tls]\n"];
+    let tables = ["", "[submit]\n", "[http]\n", "[cosign]\n", "[index]\n", "[refuse]\n", "[tls]\n"];
     for table in tables {
         let text = format!("origin = \"a\"\nkind = \"raw\"\n{table}wait_seconds = 1\n");
         assert_eq!(parse(&text).unwrap_err().code(), "config-parse", "{table:?}");
@@ -42,6 +42,17 @@ fn refuses_a_zero_that_would_mean_never() {
         assert_eq!(parse(&text).unwrap_err().code(), "config-parse", "{line:?}");
     }
     assert!(parse("origin = \"a\"\nkind = \"raw\"\n[submit]\nwait_s = 0\n").is_ok());
+}
+
+#[test]
+fn refuses_a_memory_too_small_to_give_up_anything_or_too_large_for_its_table() {
+    let text =
+        |entries: u64| format!("origin = \"a\"\nkind = \"raw\"\n[index]\nmemory_entries = {entries}\n");
+    for (entries, verdict) in [(511, false), (512, true), (1 << 26, true), ((1 << 26) + 1, false)] {
+        assert_eq!(parse(&text(entries)).is_ok(), verdict, "{entries}");
+    }
+    let error = parse(&text(7)).unwrap_err();
+    assert_eq!(error.to_string(), "index.memory_entries is 7, it must be 512 to 67108864");
 }
 
 #[test]

@@ -55,7 +55,7 @@ pub use store::StoreError;
 pub(crate) const DEFAULT_MEMORY_ENTRIES: usize = (3 << 23) - (1 << 16);
 
 /// Fewer entries in memory than this could leave nothing to give up, more would not fit [`Memory`].
-const MEMORY_ENTRIES: RangeInclusive<u64> = 2 * BUNDLE_ENTRIES..=1 << 26;
+pub(crate) const MEMORY_ENTRIES: RangeInclusive<u64> = 2 * BUNDLE_ENTRIES..=1 << 26;
 
 /// So long a reader waits for the index to be opened before told to come back: that of a small log is in less.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -171,11 +171,7 @@ impl Index {
             dir: dir.to_owned(),
             identity,
             reader,
-            memory_entries: match planted::has(Bug::TrustIndex) {
-                // Or the database is hardly asked.
-                true => *MEMORY_ENTRIES.start(),
-                false => (memory_entries as u64).clamp(*MEMORY_ENTRIES.start(), *MEMORY_ENTRIES.end()),
-            },
+            memory_entries: (memory_entries as u64).clamp(*MEMORY_ENTRIES.start(), *MEMORY_ENTRIES.end()),
             store: RwLock::new(None),
             watermark: Mutex::default(),
             memory: Mutex::new(Memory::from(0, 0, 0)),

@@ -40,6 +40,7 @@ fn log_of(kind: LogKind, entries: Vec<Submission>) -> (TempDir, Arc<TreeReader>)
         signer: LogSigner::new(SecretKey::from_seed(KeyKind::Log, name, [1; 32])).unwrap(),
         queue_entries: 10_000,
         queue_bytes: 1 << 20,
+        index_memory_entries: DEFAULT_MEMORY_ENTRIES,
         openers: crate::openers::Openers::anyone(),
         system: System::real(),
     };

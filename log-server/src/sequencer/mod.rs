@@ -192,7 +192,7 @@ impl Sequencer {
         let identity = identity(&settings);
         let Recovered { journal, integrated, reader, signed, signed_at, synced } =
             recover(&settings, &tuning)?;
-        let memory = tuning.index_memory_entries;
+        let memory = settings.index_memory_entries;
         let index_dir = settings.system.index_dir.clone().unwrap_or_else(|| dir.join(INDEX_DIR));
         let index = Arc::new(Index::new(&index_dir, identity, Arc::clone(&reader), memory));
         let self_check = SelfCheck::of(&reader, &signed.checkpoint.head())?;

@@ -6,7 +6,6 @@ use indelible_proto::checkpoint::Origin;
 use indelible_proto::sign::LogSigner;
 
 use crate::clock::Clock;
-use crate::index::DEFAULT_MEMORY_ENTRIES;
 use crate::journal::DEFAULT_SEGMENT_BYTES;
 use crate::kind::LogKind;
 use crate::openers::Openers;
@@ -28,6 +27,8 @@ pub struct CoreSettings {
     pub queue_entries: usize,
     /// Most bytes of entries that wait to be sequenced; more are refused.
     pub queue_bytes: usize,
+    /// Most entries whose keys are in memory. Sequencing waits while more are not in the index's database.
+    pub index_memory_entries: usize,
     /// Who may open channels.
     pub openers: Openers,
     /// What it runs on.
@@ -76,8 +77,6 @@ pub struct Tuning {
     pub beside: bool,
     /// Most bytes of full tiles and bundles kept in memory for readers.
     pub cache_bytes: usize,
-    /// Most entries whose keys are in memory. Sequencing waits while more are not in the index's database.
-    pub index_memory_entries: usize,
 }
 
 impl Tuning {
@@ -96,7 +95,6 @@ impl Tuning {
             sync_bytes: 64 * 1024 * 1024,
             beside: true,
             cache_bytes: DEFAULT_CACHE_BYTES,
-            index_memory_entries: DEFAULT_MEMORY_ENTRIES,
         }
     }
 }

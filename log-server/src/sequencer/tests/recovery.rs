@@ -136,11 +136,16 @@ fn a_deleted_index_changes_nothing() {
     assert_eq!(signed_head(&sequencer.handle()), head_of(3000));
 }
 
+/// Most keys are in the database then.
+fn open_with_few_in_memory(log: &TestLog) -> Sequencer {
+    let settings = CoreSettings { index_memory_entries: 512, ..log.settings() };
+    Sequencer::open_tuned(settings, tight(LogKind::Raw)).unwrap()
+}
+
 #[test]
 fn an_index_full_of_garbage_changes_nothing() {
     let log = TestLog::raw();
-    let few_in_memory = || Tuning { index_memory_entries: 256, ..tight(LogKind::Raw) };
-    let open = || Sequencer::open_tuned(log.settings(), few_in_memory()).unwrap();
+    let open = || open_with_few_in_memory(&log);
     submit_range(&open().handle(), 0..3000);
     drop(open());
     let files = fs::read_dir(log.data().join("index")).unwrap().map(|entry| entry.unwrap().path());
@@ -176,15 +181,14 @@ fn an_index_full_of_garbage_changes_nothing() {
 #[test]
 fn an_index_that_points_at_the_wrong_entry_is_not_believed() {
     let log = TestLog::raw();
-    let tuning = Tuning { index_memory_entries: 256, ..tight(LogKind::Raw) };
-    submit_range(&Sequencer::open_tuned(log.settings(), tuning).unwrap().handle(), 0..3000);
+    submit_range(&open_with_few_in_memory(&log).handle(), 0..3000);
     // With so little memory, the next opening brings all but the newest keys into the database.
-    drop(Sequencer::open_tuned(log.settings(), tuning).unwrap());
+    drop(open_with_few_in_memory(&log));
     // A key that is not in the log, and one whose index is another's.
     let wrong = [(1_000_000, 17), (18, 19)].map(|(number, index)| (entry(number).leaf_hash(), index));
     let settings = log.settings();
     plant_rows(&log.data().join("index"), identity(&settings), &wrong);
-    let sequencer = Sequencer::open_tuned(log.settings(), tuning).unwrap();
+    let sequencer = open_with_few_in_memory(&log);
     let handle = sequencer.handle();
     let new = sequenced(3000, 1_000_000, Occurrence::First);
     assert_eq!(submit_one(&handle, raw(1_000_000)), new, "no receipt for an entry that is not in the log");
