@@ -216,7 +216,7 @@ fn a_file_without_end_is_read_to_its_limit() {
         (with(&["--proof", "/dev/zero"]), REFUSED, "file-too-large"),
         (with(&["--channel-file", "/dev/zero"]), USAGE, "file-too-large"),
         (vec!["verify", "agent-1", "--policy", "/dev/zero"], USAGE, "file-too-large"),
-        (vec!["verify", "agent-1", "--config", "/dev/zero"], UNDECIDED, "file-too-large"),
+        (vec!["verify", "agent-1", "--config", "/dev/zero"], USAGE, "file-too-large"),
         (vec!["verify", "/dev/zero", "--config", "client.toml"], USAGE, "artifact-not-regular"),
         (vec!["evidence", "verify", "/dev/zero", "--policy", &policy], REFUSED, "file-too-large"),
         (vec!["inspect", "/dev/zero"], USAGE, "file-too-large"),

@@ -122,11 +122,35 @@ fn what_would_not_be_heeded_is_no_argument() {
 
 #[test]
 fn a_directory_in_place_of_a_file_is_a_usage_error() {
-    for args in
-        [&["policy", "lint", "."][..], &["inspect", "."], &["sign", ".", "--key", "k", "--out", "leaf"]]
-    {
+    for args in [
+        &["policy", "lint", "."][..],
+        &["verify", "x", "--config", "."],
+        &["inspect", "."],
+        &["sign", ".", "--key", "k", "--out", "leaf"],
+    ] {
         let refused = Finished::run(Command::new(path("client")).args(args).arg("--json")).expect(2);
         assert!(refused.stdout.contains("\"file-is-directory\""), "{refused}");
+    }
+}
+
+/// What editors do to a file that must be the same bytes for everyone.
+#[test]
+fn a_policy_that_an_editor_has_touched_is_told_what_to_undo() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let cr_lf = &b"quorum none\r\n"[..];
+    let marked = b"\xef\xbb\xbfquorum none\n";
+    for (bytes, command, next) in [
+        (cr_lf, "explain", "Unix line ends"),
+        (cr_lf, "lint", "Unix line ends"),
+        (marked, "explain", "byte order mark"),
+        (marked, "lint", "byte order mark"),
+        (b"quorum some\n", "explain", "indelible policy lint"),
+    ] {
+        let file = dir.path().join("policy.txt");
+        std::fs::write(&file, bytes).unwrap();
+        let refused = Finished::run(Command::new(path("client")).args(["policy", command]).arg(&file));
+        let said = format!("{}{}", refused.stdout, refused.stderr);
+        assert!(refused.code() != 0 && said.contains(next), "policy {command}: {refused}");
     }
 }
 

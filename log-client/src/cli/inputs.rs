@@ -91,7 +91,12 @@ pub(super) fn read_policy(path: &Path) -> Result<Policy, Failure> {
     let bytes = read_input(path, MAX_POLICY_BYTES, "a policy", "get the policy from the log's operator")?;
     Policy::parse(&bytes).map_err(|error| {
         let message = format!("{} is not a policy: {error}", path.display());
-        Failure::usage(error.code(), message, "the policy is the file that the log's operator gives out")
+        let next = match &*bytes {
+            [0xef, 0xbb, 0xbf, ..] => "save the file as UTF-8 without a byte order mark",
+            bytes if bytes.contains(&b'\r') => "save the file with Unix line ends: LF, not CR LF",
+            _ => "the policy is the file that the log's operator gives out; `indelible policy lint` explains it",
+        };
+        Failure::usage(error.code(), message, next)
     })
 }
 
@@ -109,15 +114,23 @@ pub(super) fn read_input(path: &Path, max_bytes: usize, what: &str, next: &str) 
     match durable::read(path, max_bytes) {
         Ok(Some(bytes)) => Ok(bytes),
         Ok(None) => Err(Failure::usage("file-missing", format!("{}: no such file", path.display()), next)),
-        Err(error @ DurableError::TooLarge { .. }) => {
+        Err(error) => Err(read_failure(&error, what, next)),
+    }
+}
+
+/// Why a file named on the command line can't be read: whoever named it named another than it was to be, or this
+/// machine keeps it from being read.
+pub(super) fn read_failure(error: &DurableError, what: &str, next: &str) -> Failure {
+    match error {
+        DurableError::TooLarge { path, max_bytes } => {
             let message = format!("{} is too large for {what}: at most {max_bytes} bytes", path.display());
-            Err(Failure::usage(error.code(), message, next))
+            Failure::usage(error.code(), message, next)
         }
-        Err(DurableError::Unreadable { source, .. }) if source.kind() == ErrorKind::IsADirectory => {
+        DurableError::Unreadable { path, source } if source.kind() == ErrorKind::IsADirectory => {
             let message = format!("{} is a directory, not {what}", path.display());
-            Err(Failure::usage("file-is-directory", message, next))
+            Failure::usage("file-is-directory", message, next)
         }
-        Err(error) => Err(Failure::undecided(error.code(), chain(&error), "make the file readable")),
+        _ => Failure::undecided(error.code(), chain(error), "make the file readable"),
     }
 }
 

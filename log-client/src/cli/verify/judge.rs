@@ -11,8 +11,8 @@ use indelible_proto::time::UnixSeconds;
 use super::super::console::{Console, Output, chain};
 use super::super::exit::{Exit, Failure};
 use super::super::inputs::{
-    OpenState, key_failure, pinned_channel, read_policy, save_evidence, state_dir, state_failure,
-    trusted_channel,
+    OpenState, key_failure, pinned_channel, read_failure, read_policy, save_evidence, state_dir,
+    state_failure, trusted_channel,
 };
 use super::beside::{hash, read_proof};
 use super::knowledge::{GivenFile, Learning, remember_learned};
@@ -385,9 +385,7 @@ struct Reached<'a> {
 pub(in crate::cli) fn config_failure(error: &ClientConfigError) -> Failure {
     let next = "docs/config/client.toml shows every key and what it takes";
     match error {
-        ClientConfigError::Read(_) => {
-            Failure::undecided(error.code(), chain(error), "make the file readable")
-        }
+        ClientConfigError::Read(error) => read_failure(error, "a client's file", next),
         _ => Failure::usage(error.code(), chain(error), next),
     }
 }

@@ -9,6 +9,8 @@ use crate::note::VerifierKey;
 use crate::policy::PolicyFileErrorKind as Kind;
 use crate::policy::{Policy, PolicyFileError};
 
+/// What some editors put before UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// After so many refused lines nobody reads on.
 const MAX_REFUSED: usize = 64;
 
@@ -46,7 +48,12 @@ fn leave_out(file: &mut Vec<u8>, line: usize) -> bool {
 }
 
 fn finding(file: &[u8], PolicyFileError { line, kind }: PolicyFileError) -> LintFinding {
-    let (why, next) = advice(&kind);
+    let (why, next) = match file.starts_with(BYTE_ORDER_MARK) && line == 1 {
+        true => {
+            ("a policy is the same bytes for everyone", "save the file as UTF-8 without a byte order mark")
+        }
+        false => advice(&kind),
+    };
     let message = match kind {
         Kind::DuplicateWitness | Kind::DuplicateLog => with_first_line(file, line, &kind),
         kind => kind.to_string(),
