@@ -35,7 +35,6 @@ mod restart;
 mod restored;
 mod rules_history;
 mod setup;
-mod shop;
 mod smoke;
 mod sockets;
 mod submit_many;
@@ -54,6 +53,8 @@ mod witness_bench;
 mod witness_history;
 mod witness_input;
 mod witnesses;
+
+use indelible_tests::shop;
 
 /// Exit codes of the client.
 mod exit {
