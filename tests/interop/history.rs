@@ -12,7 +12,7 @@ use walkdir::WalkDir;
 const CHANNEL: &str = "vendor.example/rules/guarddog";
 
 /// The fetched versions, oldest first: folders with a wheel and what it unpacks to.
-fn versions() -> Vec<PathBuf> {
+pub(crate) fn versions() -> Vec<PathBuf> {
     let fetched = std::env::var_os("RULE_VERSIONS").expect("run this through tests/run interop");
     let mut versions: Vec<_> =
         std::fs::read_dir(fetched).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -24,7 +24,7 @@ fn versions() -> Vec<PathBuf> {
 }
 
 /// Copies what a wheel unpacked to.
-fn unpacked(version: &Path, into: &Path) {
+pub(crate) fn unpacked(version: &Path, into: &Path) {
     for file in
         WalkDir::new(version).into_iter().map(Result::unwrap).filter(|file| file.file_type().is_file())
     {

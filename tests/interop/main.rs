@@ -7,6 +7,7 @@ mod history;
 mod imported;
 mod ours;
 mod rules;
+mod scenarios;
 mod theirs;
 
 use std::path::Path;
