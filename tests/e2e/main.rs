@@ -37,6 +37,7 @@ mod rules_history;
 mod setup;
 mod smoke;
 mod sockets;
+mod squatted;
 mod submit_many;
 mod terminal;
 mod vendor;
