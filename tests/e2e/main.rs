@@ -19,6 +19,7 @@ mod crowds;
 mod duplicates;
 mod durability;
 mod failures;
+mod frozen;
 mod fsck;
 mod fsck_classes;
 mod help;
