@@ -39,6 +39,7 @@ mod setup;
 mod smoke;
 mod sockets;
 mod squatted;
+mod stolen_key;
 mod submit_many;
 mod terminal;
 mod vendor;
