@@ -9,7 +9,8 @@ use indelible_proto::record::body::{
     Severity, WithdrawAction, WithdrawBody, WithdrawReason,
 };
 use indelible_proto::record::{
-    Chain, ChannelName, ChannelState, KeySet, Predicate, RecordId, SignedRecord, Subject, may_follow,
+    Audience, Chain, ChannelName, ChannelState, KeySet, Predicate, RecordId, SignedRecord, Subject,
+    may_follow,
 };
 use indelible_proto::sign::{RecordSigner, Signer as _};
 use indelible_proto::size::LeafIndex;
@@ -83,7 +84,14 @@ impl TestChannel {
             },
         };
         let lifetime_s = if matches!(body, Body::Head(_)) { 2 * LIFETIME_S } else { LIFETIME_S };
-        let draft = Draft { channel: self.name.clone(), chain, subject, body, lifetime_s };
+        let draft = Draft {
+            channel: self.name.clone(),
+            chain,
+            subject,
+            body,
+            audience: Audience::Public,
+            lifetime_s,
+        };
         let signers: Vec<RecordSigner> = by.iter().map(|seed| key(*seed)).collect();
         let signers: Vec<&RecordSigner> = signers.iter().collect();
         let record = SignedRecord::sign(&draft.statement(&place, seconds(ISSUED)), &signers).unwrap();

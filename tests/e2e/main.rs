@@ -44,6 +44,7 @@ mod submit_many;
 mod terminal;
 mod vendor;
 mod vendor_life;
+mod vendor_words;
 mod verify;
 mod verify_policy;
 mod verify_state;

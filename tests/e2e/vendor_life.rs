@@ -12,15 +12,15 @@ use indelible_tests::{Finished, World};
 use crate::exit::{REFUSED, USAGE, VERIFIED};
 use crate::published::code;
 
-const CHANNEL: &str = "vendor.example/agent";
+pub(crate) const CHANNEL: &str = "vendor.example/agent";
 
 /// A vendor's desk: keys by name, and the channel with a recovery key that is kept apart.
-struct Desk {
-    world: World,
+pub(crate) struct Desk {
+    pub(crate) world: World,
 }
 
 impl Desk {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let desk = Self { world: World::start(Kind::Records, 1, 1) };
         for key in ["publish", "recovery", "next", "thief"] {
             let name = format!("vendor.example/{key}");
@@ -38,26 +38,26 @@ impl Desk {
         client
     }
 
-    fn file(&self, name: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.world.file(name)
     }
 
-    fn run(&self, args: &[&str]) -> Finished {
+    pub(crate) fn run(&self, args: &[&str]) -> Finished {
         Finished::run(self.client().args(args))
     }
 
     /// A command that asks the log.
-    fn at_log(&self, args: &[&str]) -> Finished {
+    pub(crate) fn at_log(&self, args: &[&str]) -> Finished {
         Finished::run(self.client().args(args).arg("--policy").arg(self.world.policy()))
     }
 
-    fn release(&self, name: &str, key: &str) -> Finished {
+    pub(crate) fn release(&self, name: &str, key: &str) -> Finished {
         std::fs::write(self.file(name), name).unwrap();
         self.at_log(&["publish", "release", name, "--version", name, "--channel-name", CHANNEL, "--key", key])
     }
 
     /// Rotates to the keys of these names, signed by those; on the recovery chain if the recovery key is one.
-    fn rotate(&self, in_force: &str, to: &[&str], by: &[&str], out: &str) -> Finished {
+    pub(crate) fn rotate(&self, in_force: &str, to: &[&str], by: &[&str], out: &str) -> Finished {
         let mut args = vec!["channel", "rotate", CHANNEL, "--in-force", in_force, "--out", out];
         let (to, by): (Vec<String>, Vec<String>) = (
             to.iter().map(|name| format!("{name}.key.vkey")).collect(),
@@ -74,7 +74,7 @@ impl Desk {
         self.at_log(&args)
     }
 
-    fn record(&self, proof: &str) -> SignedRecord {
+    pub(crate) fn record(&self, proof: &str) -> SignedRecord {
         let proof = LogProof::parse(&std::fs::read(self.file(proof)).unwrap()).unwrap();
         SignedRecord::parse(proof.extra().unwrap()).unwrap()
     }

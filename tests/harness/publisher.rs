@@ -5,7 +5,7 @@ use indelible_proto::hash::sha256;
 use indelible_proto::note::{KeyKind, KeyName};
 use indelible_proto::record::body::{ChannelBody, Owner, ReleaseBody};
 use indelible_proto::record::{
-    Chain, ChannelName, ChannelState, KeySet, SignedRecord, Statement, Subject, may_follow,
+    Audience, Chain, ChannelName, ChannelState, KeySet, SignedRecord, Statement, Subject, may_follow,
 };
 use indelible_proto::sign::{RecordSigner, SecretKey, Signer as _};
 use indelible_proto::time::UnixSeconds;
@@ -67,8 +67,14 @@ impl Publisher {
             None => (Vec::new(), Body::Channel(self.opening())),
             Some(_) => (vec![artifact(content)], Body::Release(release())),
         };
-        let draft =
-            Draft { channel: self.channel.clone(), chain: Chain::Publish, subject, body, lifetime_s: 86_400 };
+        let draft = Draft {
+            channel: self.channel.clone(),
+            chain: Chain::Publish,
+            subject,
+            body,
+            audience: Audience::Public,
+            lifetime_s: 86_400,
+        };
         draft.statement(&place, UnixSeconds::new(ISSUED).expect("a time"))
     }
 

@@ -1,14 +1,17 @@
-//! One publication on the command line: its arguments, its run, its report, and what each failure asks for.
+//! One publication on the command line: its run, its report, and what each failure asks for. Its arguments are in
+//! [`args`].
+
+mod args;
+mod audience;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use clap::Args;
 use indelible_proto::bundle_tree::BundleTree;
 use indelible_proto::policy::{Policy, VerifiedCheckpoint};
 use indelible_proto::record::body::{Delta, RulesBody};
-use indelible_proto::record::{ChannelName, Predicate, RecordId, SignedRecord};
+use indelible_proto::record::{Audience, ChannelName, Predicate, RecordId, SignedRecord};
 use indelible_proto::sign::RecordSigner;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -29,56 +32,7 @@ use crate::publish::{
 };
 use crate::state::{LastRecord, StateError};
 
-/// The log, its policy, and what is remembered of it.
-#[derive(Debug, Args)]
-pub(super) struct LogArgs {
-    /// Policy of the log: which log, which witnesses, how many of them
-    #[arg(long, value_name = "FILE")]
-    policy: PathBuf,
-    /// Base URL of the log [default: the URL in the policy]
-    #[arg(long, value_name = "URL")]
-    log: Option<String>,
-    /// Directory of what is remembered [default: $XDG_STATE_HOME/indelible or ~/.local/state/indelible]
-    #[arg(long, value_name = "DIR")]
-    state: Option<PathBuf>,
-    /// Seconds to wait until enough witnesses have seen the record
-    #[arg(long, value_name = "SECS", default_value_t = 120)]
-    wait: u64,
-}
-
-/// The same, and how a statement gets its place there, or is only made.
-#[derive(Debug, Args)]
-pub(super) struct PublicationArgs {
-    #[command(flatten)]
-    log: LogArgs,
-    /// Publish a new record even if the last one says the same
-    #[arg(long)]
-    renew: bool,
-    /// Go on from the log's head although it is not the remembered one
-    #[arg(long)]
-    accept_log_head: bool,
-    /// Print the statement that would be signed, and publish nothing
-    #[arg(long)]
-    dry_run: bool,
-    /// Write the statement that is to be signed to FILE, and publish nothing; sign it elsewhere with `indelible
-    /// sign`, then hand it in with `indelible submit`
-    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
-    prepare: Option<PathBuf>,
-}
-
-impl PublicationArgs {
-    /// The policy's file.
-    pub(super) fn policy(&self) -> &Path {
-        &self.log.policy
-    }
-}
-
-/// For what was signed elsewhere: it has its place already.
-impl From<LogArgs> for PublicationArgs {
-    fn from(log: LogArgs) -> Self {
-        Self { log, renew: false, accept_log_head: false, dry_run: false, prepare: None }
-    }
-}
+pub(super) use args::{LogArgs, PublicationArgs};
 
 /// One publication from its arguments to its report.
 pub(super) struct Publication {
@@ -107,6 +61,11 @@ impl Publication {
 
     pub(super) fn signers(&self) -> &[RecordSigner] {
         &self.signers
+    }
+
+    /// Whom the record is for.
+    pub(super) fn audience(&self) -> Audience {
+        self.args.audience.audience()
     }
 
     pub(super) fn policy(&self) -> &Policy {
@@ -329,6 +288,11 @@ impl Publication {
             .with("resumed", published.resumed)
             .with("proofs", proofs.iter().map(|path| path.display().to_string()).collect::<Vec<_>>());
         output.lines.push(format!("  record     {id}"));
+        if let Audience::Cohort { cohort, reason } = common.audience {
+            let reason = reason.as_str();
+            output.lines.push(format!("  audience   only cohort {cohort} ({reason})"));
+            output = output.with("audience", json!({ "cohort": cohort.to_hex(), "reason": reason }));
+        }
         output.lines.push(format!("  log        {}, entry {index} of {size}", checkpoint.origin()));
         if let Predicate::Rules(_, RulesBody { delta: Some(delta), .. }) = &statement.predicate {
             let Delta { from, added, changed, removed } = delta;

@@ -2,7 +2,7 @@
 
 use clap::CommandFactory as _;
 use indelible_proto::record::body::{ChannelBody, Owner, ReleaseBody};
-use indelible_proto::record::{Chain, ChannelName, KeySet, SignedRecord, Subject};
+use indelible_proto::record::{Audience, Chain, ChannelName, KeySet, SignedRecord, Subject};
 use indelible_proto::sign::{RecordSigner, Signer as _};
 use indelible_proto::size::LeafIndex;
 use std::path::Path;
@@ -84,6 +84,7 @@ impl Desk {
             chain: Chain::Publish,
             subject: vec![subject],
             body: Body::Release(body),
+            audience: Audience::Public,
             lifetime_s: NOW - 1_790_000_001 + 3600,
         };
         let place = Place::After { seq: 0, head: id, keys: id };
@@ -152,6 +153,7 @@ fn opening_of(channel: &str, issued: u64) -> SignedRecord {
         chain: Chain::Publish,
         subject: Vec::new(),
         body: Body::Channel(body),
+        audience: Audience::Public,
         lifetime_s: 0,
     };
     sign(&draft, &Place::Genesis, issued, &vendor(7))

@@ -1,6 +1,6 @@
 use indelible_proto::note::{KeyKind, KeyName};
 use indelible_proto::record::body::ReleaseBody;
-use indelible_proto::record::{Chain, ChannelName, RecordId, Subject};
+use indelible_proto::record::{Audience, Chain, ChannelName, RecordId, Subject};
 use indelible_proto::sign::{RecordSigner, SecretKey};
 use indelible_proto::time::UnixSeconds;
 
@@ -18,7 +18,14 @@ fn record(signers: &[&RecordSigner]) -> SignedRecord {
     let body = ReleaseBody { version: "1.0".into(), purl: None, source: None, provenance: None, sbom: None };
     let channel = ChannelName::parse("vendor.example/agent").unwrap();
     let chain = Chain::Publish;
-    let draft = Draft { channel, chain, subject: vec![subject], body: Body::Release(body), lifetime_s: 60 };
+    let draft = Draft {
+        channel,
+        chain,
+        subject: vec![subject],
+        body: Body::Release(body),
+        audience: Audience::Public,
+        lifetime_s: 60,
+    };
     let id = RecordId::from_hash(sha256(b"before"));
     let place = Place::After { seq: 3, head: id, keys: id };
     let now = UnixSeconds::new(1_790_000_000).unwrap();

@@ -23,6 +23,8 @@ pub struct Draft {
     pub subject: Vec<Subject>,
     /// What is said about them.
     pub body: Body,
+    /// Whom it is for.
+    pub audience: Audience,
     /// For how long the record is fresh, in seconds. Not used for a type that does not expire.
     pub lifetime_s: u64,
 }
@@ -80,7 +82,7 @@ impl Draft {
             keys: place.keys(),
             issued: now,
             expires,
-            audience: Audience::Public,
+            audience: self.audience,
             chain: self.chain,
             extensions: BTreeMap::new(),
         };

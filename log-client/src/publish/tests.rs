@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use indelible_proto::hash::sha256;
 use indelible_proto::log_api::ChannelHeadAnswer;
 use indelible_proto::record::body::{ChannelBody, Owner, ReleaseBody};
-use indelible_proto::record::{Chain, ChannelName, ChannelState, KeySet, Subject};
+use indelible_proto::record::{Audience, Chain, ChannelName, ChannelState, KeySet, Subject};
 use indelible_proto::sign::Signer as _;
 
 use super::*;
@@ -228,6 +228,7 @@ fn opening() -> Draft {
         chain: Chain::Publish,
         subject: Vec::new(),
         body: Body::Channel(body),
+        audience: Audience::Public,
         lifetime_s: 0,
     }
 }
@@ -241,6 +242,7 @@ fn release(version: &str) -> Draft {
         chain: Chain::Publish,
         subject: vec![subject("b"), subject("a")],
         body: Body::Release(body),
+        audience: Audience::Public,
         lifetime_s: 3600,
     }
 }

@@ -6,7 +6,7 @@ use indelible_proto::note::{KeyKind, NoteSignature, SignedNote};
 use indelible_proto::record::body::{
     Bundle, ChannelBody, Engine, Owner, ReleaseBody, RulesBody, WithdrawAction, WithdrawBody, WithdrawReason,
 };
-use indelible_proto::record::{Chain, ChannelName, Common, KeySet, Predicate, Subject};
+use indelible_proto::record::{Audience, Chain, ChannelName, Common, KeySet, Predicate, Subject};
 use indelible_proto::sign::{LogSigner, RecordSigner, Signer as _};
 use indelible_proto::size::LeafIndex;
 use indelible_proto::tree::{InclusionProof, TreeHead};
@@ -173,6 +173,7 @@ fn open_channel(name: &str, signers: &[RecordSigner], threshold: u8) -> SignedRe
         chain: Chain::Publish,
         subject: Vec::new(),
         body: Body::Channel(body),
+        audience: Audience::Public,
         lifetime_s: 0,
     };
     let signers: Vec<&RecordSigner> = signers.iter().collect();
@@ -187,8 +188,14 @@ fn sign(
 ) -> SignedRecord {
     let id = genesis.record_id();
     let channel = ChannelName::parse(channel).unwrap();
-    let draft =
-        Draft { channel, chain: Chain::Publish, subject, body, lifetime_s: NOW - 1_790_000_100 + 3600 };
+    let draft = Draft {
+        channel,
+        chain: Chain::Publish,
+        subject,
+        body,
+        audience: Audience::Public,
+        lifetime_s: NOW - 1_790_000_100 + 3600,
+    };
     let place = Place::After { seq: 0, head: id, keys: id };
     SignedRecord::sign(&draft.statement(&place, seconds(1_790_000_100)), signers).unwrap()
 }

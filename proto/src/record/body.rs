@@ -414,4 +414,4 @@ macro_rules! words {
         }
     };
 }
-use words;
+pub(super) use words;

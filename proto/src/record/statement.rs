@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use super::RecordId;
 use super::body::{
-    ChannelBody, HeadBody, MAX_HEAD_PERIOD_S, ReleaseBody, ReviewBody, RulesBody, WithdrawBody,
+    ChannelBody, HeadBody, MAX_HEAD_PERIOD_S, ReleaseBody, ReviewBody, RulesBody, WithdrawBody, words,
 };
 use super::channel_name::ChannelName;
 use super::fields::{Field, FieldError, Fields, StatementError};
@@ -374,26 +374,12 @@ impl Audience {
     }
 }
 
-impl CohortReason {
-    const ALL: [Self; 4] = [Self::Hotfix, Self::Region, Self::Licence, Self::Beta];
-
-    /// The reason as records write it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Hotfix => "hotfix",
-            Self::Region => "region",
-            Self::Licence => "licence",
-            Self::Beta => "beta",
-        }
-    }
-
-    fn read(field: &Field<'_>) -> Result<Self, StatementError> {
-        let text = field.str()?;
-        let expected = "hotfix, region, licence or beta";
-        let reason = Self::ALL.into_iter().find(|reason| reason.as_str() == text);
-        reason.ok_or(field.error(FieldError::Form { expected }))
-    }
-}
+words!(CohortReason, "hotfix, region, licence or beta", {
+    Hotfix => "hotfix",
+    Region => "region",
+    Licence => "licence",
+    Beta => "beta",
+});
 
 impl Chain {
     fn read(field: Option<Field<'_>>) -> Result<Self, StatementError> {

@@ -83,6 +83,7 @@ pub(super) fn run(args: CreateArgs, console: Console) -> Result<Exit, Failure> {
         chain: Chain::Publish,
         subject: Vec::new(),
         body: Body::Channel(body),
+        audience: publication.audience(),
         lifetime_s: 0,
     };
     let Some(published) = publication.publish(&draft, None, console)? else {

@@ -103,14 +103,15 @@ pub(super) fn run(args: RotateArgs, console: Console) -> Result<Exit, Failure> {
         max_age_s: args.max_age.unwrap_or(before.max_age_s),
     };
     let chain = if args.recovery { Chain::Recovery } else { Chain::Publish };
+    let publication = Publication::open(args.log, &args.keys, args.passphrase_file)?;
     let draft = Draft {
         channel: args.channel.clone(),
         chain,
         subject: Vec::new(),
         body: Body::Change(body),
+        audience: publication.audience(),
         lifetime_s: 0,
     };
-    let publication = Publication::open(args.log, &args.keys, args.passphrase_file)?;
     let (_, genesis) = publication.channel(None, Some(args.channel))?;
     let Some(published) = publication.publish(&draft, genesis, console)? else {
         return Ok(Exit::Verified);

@@ -114,7 +114,8 @@ impl Place {
     ) -> Result<Exit, Failure> {
         let Self { publication, channel, genesis } = self;
         let Said { subject, body, lifetime_s } = said;
-        let draft = Draft { channel, chain, subject, body, lifetime_s };
+        let audience = publication.audience();
+        let draft = Draft { channel, chain, subject, body, audience, lifetime_s };
         let Some(published) = publication.publish(&draft, genesis, console)? else {
             return Ok(Exit::Verified);
         };

@@ -14,7 +14,7 @@ use super::super::console::{Console, chain};
 use super::super::exit::{Exit, Failure};
 use super::super::inputs::{files_failure, hashing_bar};
 use super::super::publication::PublicationArgs;
-use super::{Place, RecordArgs, Said, proved_record};
+use super::{Place, RecordArgs, Said, hash, proved_record};
 use crate::bundle::{changes_between, changes_since};
 use crate::files::{artifact_name, hash_directory, proof_path};
 use crate::publish::{Body, delta};
@@ -52,6 +52,9 @@ pub(in crate::cli) struct RulesArgs {
     /// Proof file of the rules before
     #[arg(long, value_name = "PROOFFILE", requires = "previous")]
     from: Option<PathBuf>,
+    /// Results of the tests that the rules passed; the file's hash goes into the record
+    #[arg(long, value_name = "FILE")]
+    tests: Option<PathBuf>,
     /// Seconds for which the record is fresh
     #[arg(long, value_name = "SECS", default_value_t = 3 * 86_400, value_parser = clap::value_parser!(u64).range(1..=MAX_PERIOD_S))]
     expires_in: u64,
@@ -71,6 +74,7 @@ pub(super) fn run(args: RulesArgs, console: Console) -> Result<Exit, Failure> {
     bar.finish_and_clear();
     let name = artifact_name(&args.dir).map_err(|error| files_failure(&error))?;
     let proof = proof_path(&args.dir).map_err(|error| files_failure(&error))?;
+    let tests = args.tests.map(|file| hash(&file, console)).transpose()?;
     let place = Place::open(args.log, args.record)?;
     let named = args.previous.as_deref().zip(args.from.as_deref());
     let kept = place.publication.rules_delta(&place.channel, &tree, named.is_none() && !args.no_delta)?;
@@ -85,7 +89,7 @@ pub(super) fn run(args: RulesArgs, console: Console) -> Result<Exit, Failure> {
         engine: args.engine.map(|name| Engine { name, min, max }),
         bundle: Bundle { root: tree.root(), files: tree.files().len() as u64, bytes: tree.bytes() },
         delta,
-        tests: None,
+        tests,
     };
     let subject = vec![Subject { name, sha256: None, dir_hash1: Some(tree.dir_hash1()) }];
     let said = Said { subject, body: Body::Rules(body), lifetime_s: args.expires_in };

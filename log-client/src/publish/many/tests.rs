@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use indelible_proto::log_api::{ApiError, ChannelHeadAnswer};
 use indelible_proto::record::body::{ChannelBody, Owner};
-use indelible_proto::record::{ChannelName, KeySet, SignedRecord};
+use indelible_proto::record::{Audience, ChannelName, KeySet, SignedRecord};
 use indelible_proto::sign::Signer as _;
 
 use super::*;
@@ -91,6 +91,7 @@ fn records(channels: &[&str]) -> Vec<Prepared> {
             chain: Chain::Publish,
             subject: Vec::new(),
             body: Body::Channel(body),
+            audience: Audience::Public,
             lifetime_s: 0,
         };
         let statement = draft.statement(&Place::Genesis, seconds(1_790_000_000));

@@ -2,7 +2,7 @@
 
 use indelible_proto::hash::sha256;
 use indelible_proto::record::body::{ChannelBody, Owner, ReleaseBody};
-use indelible_proto::record::{Chain, ChannelName, KeySet, SignedRecord, Subject};
+use indelible_proto::record::{Audience, Chain, ChannelName, KeySet, SignedRecord, Subject};
 
 use super::*;
 use crate::publish::{Body, Draft, Place};
@@ -51,7 +51,8 @@ impl Channel {
 
 fn sign(channel: &str, body: Body, subject: Vec<Subject>, place: &Place, key: u8) -> SignedRecord {
     let channel = ChannelName::parse(channel).unwrap();
-    let draft = Draft { channel, chain: Chain::Publish, subject, body, lifetime_s: 3600 };
+    let draft =
+        Draft { channel, chain: Chain::Publish, subject, body, audience: Audience::Public, lifetime_s: 3600 };
     SignedRecord::sign(&draft.statement(place, seconds(1_790_000_000)), &[&vendor(key)]).unwrap()
 }
 
