@@ -6,7 +6,7 @@ use std::process::Command;
 use indelible_tests::{Finished, World};
 
 /// Every program and subcommand, with words its help must have.
-const HELP: [(&str, &[&str], &[&str]); 31] = [
+const HELP: [(&str, &[&str], &[&str]); 32] = [
     (
         "client",
         &[],
@@ -32,7 +32,8 @@ const HELP: [(&str, &[&str], &[&str]); 31] = [
     ),
     ("client", &["publish", "rules"], &["--format", "--channel-name", "--tests", "--cohort-reason"]),
     ("client", &["channel"], &["create"]),
-    ("client", &["channel", "create"], &["--owner", "--threshold"]),
+    ("client", &["channel", "create"], &["--owner", "--threshold", "--from-file", "channel.toml"]),
+    ("client", &["channel", "rotate"], &["--in-force", "--freeze", "--from-file", "channel.toml"]),
     ("client", &["bundle"], &["root", "prove", "verify"]),
     ("client", &["bundle", "root"], &["--folder", "--listing", "sha256sum"]),
     ("client", &["bundle", "prove"], &["--absent", "--out", "4,096"]),

@@ -265,7 +265,7 @@ fn a_publication_is_written_down_in_a_file() {
     };
     assert_eq!(body.version, "1.0");
     std::fs::write(desk.file("files/release.toml"), format!("{lines}keys = \"k\"\n")).unwrap();
-    assert_eq!(code(&release(&[]).expect(USAGE)), "publish-file-key");
+    assert_eq!(code(&release(&[]).expect(USAGE)), "from-file-key");
 }
 
 #[test]

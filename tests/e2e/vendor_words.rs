@@ -133,3 +133,72 @@ fn a_record_of_every_kind_says_whom_it_is_for() {
         assert_eq!(said["predicate"]["audience"], "public", "{command:?}");
     }
 }
+
+#[test]
+fn a_channel_is_opened_and_changed_from_a_file() {
+    let desk = Desk::new();
+    let name = "vendor.example/filed";
+    std::fs::create_dir(desk.file("files")).unwrap();
+    let file = |file: &str, text: &str| std::fs::write(desk.file("files").join(file), text).unwrap();
+    let run = |command: &str, file: &str, more: &[&str]| {
+        desk.at_log(&[&["channel", command, "--from-file", file], more].concat())
+    };
+    file(
+        "create.toml",
+        &format!(
+            "channel = \"{name}\"\nowner = \"Vendor\"\nkey = [\"../publish.key\", \"../next.key\"]\nthreshold = 2\n\
+             recovery-key = \"../recovery.key.vkey\"\ncooldown = 60\nout = \"../filed\"\ncohort-reason = \"beta\"\n\
+             cohort = \"{}\"\n",
+            testers()
+        ),
+    );
+    file(
+        "create.json",
+        &serde_json::json!({
+            "channel": name, "owner": "Vendor", "key": ["../publish.key", "../next.key"], "threshold": 2,
+            "recovery-key": ["../recovery.key.vkey"], "cooldown": 60, "out": "../filed", "cohort": testers(),
+            "cohort-reason": "beta"
+        })
+        .to_string(),
+    );
+    let testers = testers();
+    let flags = [
+        &["channel", "create", name, "--owner", "Vendor", "--key", "publish.key", "--key", "next.key"][..],
+        &["--threshold", "2", "--recovery-key", "recovery.key.vkey", "--cooldown", "60", "--out", "filed"],
+        &["--cohort", &testers, "--cohort-reason", "beta", "--dry-run"],
+    ];
+    let said = statement(&desk.at_log(&flags.concat()).expect(VERIFIED));
+    assert_eq!(said["predicate"]["threshold"], 2);
+    for form in ["files/create.toml", "files/create.json"] {
+        assert_eq!(statement(&run("create", form, &["--dry-run"]).expect(VERIFIED)), said, "{form}");
+    }
+    // The command line comes first.
+    let other =
+        statement(&run("create", "files/create.toml", &["--dry-run", "--cooldown", "5"]).expect(VERIFIED));
+    assert_eq!(other["predicate"]["cooldown"], 5);
+    run("create", "files/create.json", &[]).expect(VERIFIED);
+    assert_eq!(desk.record("filed").statement().predicate.common().channel.as_str(), name);
+
+    let rotate = "in-force = \"../filed\"\nsigner = \"../next.key.vkey\"\nout = \"../filed-2\"\n\
+                  key = [\"../publish.key\", \"../next.key\"]\n";
+    file("rotate.toml", &format!("channel = \"{name}\"\n{rotate}"));
+    let flags = [
+        &["channel", "rotate", name, "--in-force", "filed", "--signer", "next.key.vkey", "--out", "filed-2"]
+            [..],
+        &["--key", "publish.key", "--key", "next.key", "--dry-run"],
+    ];
+    let said = statement(&desk.at_log(&flags.concat()).expect(VERIFIED));
+    assert_eq!(statement(&run("rotate", "files/rotate.toml", &["--dry-run"]).expect(VERIFIED)), said);
+    run("rotate", "files/rotate.toml", &[]).expect(VERIFIED);
+    let Predicate::Channel(common, body) = desk.record("filed-2").statement().predicate.clone() else {
+        panic!("a channel record")
+    };
+    assert_eq!((common.seq, body.signers.unwrap().keys().len()), (1, 1));
+
+    file("rotate.toml", &format!("channel = \"{name}\"\n{rotate}owner = \"Other\"\n"));
+    let refused = run("rotate", "files/rotate.toml", &[]).expect(USAGE);
+    assert_eq!(code(&refused), "from-file-key");
+    assert!(refused.json()["message"].as_str().unwrap().contains("channel rotate"), "{refused}");
+    file("create.toml", "[channel]\nowner = \"Vendor\"\n");
+    assert_eq!(code(&run("create", "files/create.toml", &[]).expect(USAGE)), "from-file-parse");
+}

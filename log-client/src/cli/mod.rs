@@ -8,6 +8,7 @@ mod console;
 mod dsse;
 mod evidence;
 pub mod exit;
+mod from_file;
 mod guard;
 mod inputs;
 mod inspect;
@@ -90,7 +91,7 @@ pub fn main() -> ExitCode {
     let given: Vec<OsString> = std::env::args_os().collect();
     // What comes after "--" is the arguments of another command.
     let json = given.iter().take_while(|argument| *argument != "--").any(|argument| argument == "--json");
-    let given = match publish::from_file::expand(&Cli::command(), given) {
+    let given = match from_file::expand(&Cli::command(), given) {
         Ok(given) => given,
         Err(failure) => {
             Console::new(json).failure(&failure);

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use indelible_proto::record::body::{ChannelBody, MAX_PERIOD_S, Owner};
 use indelible_proto::record::{Chain, ChannelName};
 use indelible_proto::sign::Signer as _;
@@ -20,9 +20,10 @@ use crate::verify::TrustedChannel;
 /// The proof that comes back is what your users pin. Give it to them together with the log's policy:
 /// whoever has both can verify everything you publish on the channel, offline.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
+#[command(after_help = "Examples:
   indelible channel create vendor.example/agent --key publish.key \\
-      --owner 'Vendor Example AG' --policy policy.txt")]
+      --owner 'Vendor Example AG' --policy policy.txt
+  indelible channel create --from-file create.toml --dry-run      (docs/config/channel.toml is a sample)")]
 pub(in crate::cli) struct CreateArgs {
     /// Name of the channel: a domain you own, then words, like vendor.example/rules/sigma
     #[arg(value_parser = ChannelName::parse)]
@@ -45,8 +46,8 @@ pub(in crate::cli) struct CreateArgs {
     /// How many of the keys have to sign a record
     #[arg(long, value_name = "K", default_value_t = 1)]
     threshold: u8,
-    /// Verifier key of a recovery key, kept apart from all others; may be given more than once
-    #[arg(long = "recovery-key", value_name = "VKEY")]
+    /// Verifier key, or a file with it, of a recovery key, kept apart from all others; may be given more than once
+    #[arg(long = "recovery-key", value_name = "VKEY", value_hint = ValueHint::FilePath)]
     recovery_keys: Vec<String>,
     /// How many of the recovery keys have to sign
     #[arg(long, value_name = "K", default_value_t = 1, requires = "recovery_keys")]

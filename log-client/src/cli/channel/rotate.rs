@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use indelible_proto::note::VerifierKey;
 use indelible_proto::record::body::{ChannelBody, MAX_PERIOD_S, Owner};
 use indelible_proto::record::{Chain, ChannelName, Predicate};
@@ -26,7 +26,8 @@ use crate::publish::{Body, Draft};
   indelible channel rotate vendor.example/agent --in-force vendor.example_agent.channel.tlog-proof \\
       --signer new.vkey --key publish.key --key new.key --out agent.channel-2.tlog-proof --policy policy.txt
   indelible channel rotate vendor.example/agent --in-force vendor.example_agent.channel.tlog-proof --recovery \\
-      --freeze --key recovery.key --out agent.frozen.tlog-proof --policy policy.txt")]
+      --freeze --key recovery.key --out agent.frozen.tlog-proof --policy policy.txt
+  indelible channel rotate --from-file rotate.toml --dry-run      (docs/config/channel.toml is a sample)")]
 pub(in crate::cli) struct RotateArgs {
     /// Name of the channel
     #[arg(value_parser = ChannelName::parse)]
@@ -35,7 +36,7 @@ pub(in crate::cli) struct RotateArgs {
     #[arg(long, value_name = "PROOFFILE")]
     in_force: PathBuf,
     /// Verifier key, or a file with it, of everyone who may sign from now on; may be given more than once
-    #[arg(long = "signer", value_name = "VKEY", required_unless_present = "freeze")]
+    #[arg(long = "signer", value_name = "VKEY", value_hint = ValueHint::FilePath, required_unless_present = "freeze")]
     signers: Vec<String>,
     /// How many of them have to sign a record
     #[arg(long, value_name = "K", default_value_t = 1)]
@@ -46,8 +47,8 @@ pub(in crate::cli) struct RotateArgs {
     /// Sign with the recovery keys, on the recovery chain
     #[arg(long)]
     recovery: bool,
-    /// Verifier key of each recovery key from now on, in place of those in force
-    #[arg(long = "recovery-key", value_name = "VKEY")]
+    /// Verifier key, or a file with it, of each recovery key from now on, in place of those in force
+    #[arg(long = "recovery-key", value_name = "VKEY", value_hint = ValueHint::FilePath)]
     recovery_keys: Vec<String>,
     /// How many of the recovery keys have to sign
     #[arg(long, value_name = "K", default_value_t = 1, requires = "recovery_keys")]

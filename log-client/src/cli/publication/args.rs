@@ -30,6 +30,9 @@ pub(in crate::cli) struct PublicationArgs {
     pub(super) log: LogArgs,
     #[command(flatten)]
     pub(super) audience: AudienceArgs,
+    /// Take what is not given here from a TOML or JSON file: keys are the long names of arguments
+    #[arg(long, value_name = "FILE")]
+    from_file: Option<PathBuf>,
     /// Publish a new record even if the last one says the same
     #[arg(long)]
     pub(super) renew: bool,
@@ -56,6 +59,14 @@ impl PublicationArgs {
 impl From<LogArgs> for PublicationArgs {
     fn from(log: LogArgs) -> Self {
         let audience = AudienceArgs::default();
-        Self { log, audience, renew: false, accept_log_head: false, dry_run: false, prepare: None }
+        Self {
+            log,
+            audience,
+            from_file: None,
+            renew: false,
+            accept_log_head: false,
+            dry_run: false,
+            prepare: None,
+        }
     }
 }

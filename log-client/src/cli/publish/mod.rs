@@ -1,6 +1,5 @@
 //! `indelible publish`.
 
-pub(super) mod from_file;
 mod head;
 mod release;
 mod review;
@@ -9,7 +8,7 @@ mod withdraw;
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueHint};
 use indelible_proto::hash::{Hash, leaf_hash};
 use indelible_proto::policy::Policy;
 use indelible_proto::proof::LogProof;
@@ -40,7 +39,7 @@ pub(super) struct RecordArgs {
     #[arg(long, value_name = "NAME", value_parser = ChannelName::parse, required_unless_present = "channel", conflicts_with = "channel")]
     channel_name: Option<ChannelName>,
     /// Proof file of the channel, as `channel create` wrote it, in place of its name
-    #[arg(long, value_name = "PROOFFILE")]
+    #[arg(long, value_name = "PROOFFILE", value_hint = ValueHint::FilePath)]
     channel: Option<String>,
     /// Secret key file of a key of the channel; more than once if the channel wants more signatures
     #[arg(long = "key", value_name = "FILE", required_unless_present_any = ["dry_run", "prepare"])]
@@ -48,9 +47,6 @@ pub(super) struct RecordArgs {
     /// File with the passphrase of encrypted keys, one line [default: asked for at the terminal]
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
-    /// Take what is not given here from a TOML or JSON file: keys are the long names of arguments
-    #[arg(long, value_name = "FILE")]
-    from_file: Option<PathBuf>,
 }
 
 pub(super) fn run(command: PublishCommand, console: Console) -> Result<Exit, Failure> {

@@ -20,9 +20,12 @@ use crate::publish::Body;
 /// back, and writes it beside each file as FILE.tlog-proof. Interrupted or out of time, run it again: it
 /// goes on with the same record.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
+#[command(after_help = "Examples:
   indelible publish release agent-1.2.tar.gz --channel-name vendor.example/agent \\
-      --version 1.2 --key publish.key --policy policy.txt")]
+      --version 1.2 --key publish.key --policy policy.txt
+  indelible publish release agent-1.3-beta.tar.gz --from-file release.toml --version 1.3-beta \\
+      --cohort $(printf %s 'name of the cohort' | sha256sum | cut -c -64) --cohort-reason beta
+      (docs/config/publish.toml is a sample of release.toml)")]
 pub(in crate::cli) struct ReleaseArgs {
     /// Files of the release
     #[arg(required = true, value_name = "FILE")]

@@ -1,9 +1,9 @@
-//! `--from-file`: the arguments of a publication from a file, `publish.toml` or `publish.json`.
+//! `--from-file`: the arguments of a command from a file, like `release.toml` or `create.json`.
 //!
-//! A key is an argument by its long name; `files`, `dir` and `record` are lists or texts like the arguments of that
-//! name. An unknown key is refused, and so is one that is there twice. What is on the command line comes first: the
-//! file's value of that argument, and of those that exclude it, is left out. Paths are relative to the file. At most
-//! 64 KiB. `docs/config/publish.toml` is a sample.
+//! A key is an argument by its long name; `files`, `dir`, `channel` and `record` are lists or texts like the arguments
+//! of that name. An unknown key is refused, and so is one that is there twice. What is on the command line comes first:
+//! the file's value of that argument, and of those that exclude it, is left out. Paths are relative to the file. At most
+//! 64 KiB. `docs/config/publish.toml` and `docs/config/channel.toml` are samples.
 //!
 //! The file becomes arguments before anything is parsed, so there is one place that knows what is required and what
 //! excludes what.
@@ -14,33 +14,33 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use clap::parser::ValueSource;
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
+use indelible_proto::note::VerifierKey;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
-use super::super::exit::Failure;
-use super::super::inputs::read_input;
+use super::exit::Failure;
+use super::inputs::read_input;
 
 /// Largest file read, in bytes.
 const MAX_BYTES: usize = 64 * 1024;
 /// The argument that names the file, and the one that is the program's.
 const NOT_IN_A_FILE: [&str; 2] = ["from_file", "json"];
 
-/// The arguments `given`, and after them those of the file that `--from-file` names, if this is a publication that has
-/// one. `program` is the whole command line.
-pub(in crate::cli) fn expand(program: &Command, given: Vec<OsString>) -> Result<Vec<OsString>, Failure> {
+/// The arguments `given`, and after them those of the file that `--from-file` names, if the command has one. `program`
+/// is the whole command line.
+pub(super) fn expand(program: &Command, given: Vec<OsString>) -> Result<Vec<OsString>, Failure> {
     let mut program = program.clone().ignore_errors(true);
     program.build();
     let Ok(matches) = program.clone().try_get_matches_from(&given) else {
         // Help, or nothing that can be read: the real parse says so.
         return Ok(given);
     };
-    let publish = matches.subcommand_matches("publish").and_then(ArgMatches::subcommand);
-    let publish_command = program.find_subcommand("publish");
-    let Some((name, matches)) = publish else { return Ok(given) };
-    let Some(command) = publish_command.and_then(|publish| publish.find_subcommand(name)) else {
-        return Ok(given);
-    };
+    let (mut command, mut matches) = (&program, &matches);
+    while let Some((name, inner)) = matches.subcommand() {
+        let Some(found) = command.find_subcommand(name) else { return Ok(given) };
+        (command, matches) = (found, inner);
+    }
     let Some(file) = matches.try_get_one::<PathBuf>("from_file").ok().flatten() else {
         return Ok(given);
     };
@@ -94,7 +94,7 @@ fn excluded(command: &Command, matches: &ArgMatches, argument: &Arg) -> bool {
 fn values(file: &Path, argument: &Arg, key: &str, item: Item) -> Result<Vec<Option<OsString>>, Failure> {
     let wrong = |must| {
         let message = format!("{}: {key} must be {must}", file.display());
-        Err(Failure::usage("publish-file-value", message, "correct the file; in doubt, see --help"))
+        Err(Failure::usage("from-file-value", message, "correct the file; in doubt, see --help"))
     };
     let many = matches!(argument.get_action(), ArgAction::Append)
         || argument.get_num_args().is_some_and(|n| n.max_values() > 1);
@@ -108,10 +108,17 @@ fn values(file: &Path, argument: &Arg, key: &str, item: Item) -> Result<Vec<Opti
         (_, Item::List(texts)) if many => texts,
         (_, Item::List(_)) => return wrong("one value, not a list"),
     };
-    let is_path = argument.get_value_parser().type_id() == TypeId::of::<PathBuf>();
     let base = file.parent().unwrap_or(Path::new(""));
-    let value = |text: String| if is_path { base.join(text).into_os_string() } else { text.into() };
-    Ok(texts.into_iter().map(|text| Some(value(text))).collect())
+    Ok(texts.into_iter().map(|text| Some(value(base, argument, text))).collect())
+}
+
+/// A path from `base`; anything else as it is.
+fn value(base: &Path, argument: &Arg, text: String) -> OsString {
+    let path = base.join(&text);
+    let is_path = argument.get_value_parser().type_id() == TypeId::of::<PathBuf>();
+    // Some take a file or what is in it. A file whose path spells a key must not stand in for it.
+    let may_be_path = argument.get_value_hint() == ValueHint::FilePath && VerifierKey::parse(&text).is_err();
+    if is_path || may_be_path && path.exists() { path.into_os_string() } else { text.into() }
 }
 
 fn option(long: &str, value: Option<OsString>) -> OsString {
@@ -124,8 +131,10 @@ fn option(long: &str, value: Option<OsString>) -> OsString {
 }
 
 fn unknown(file: &Path, command: &Command, key: &str) -> Failure {
-    let message = format!("{}: {key:?} is no argument of publish {}", file.display(), command.get_name());
-    Failure::usage("publish-file-key", message, "keys are the long names of arguments, see --help")
+    // "indelible publish rules", as its usage has it.
+    let name = command.get_bin_name().unwrap_or(command.get_name());
+    let message = format!("{}: {key:?} is no argument of {name}", file.display());
+    Failure::usage("from-file-key", message, "keys are the long names of arguments, see --help")
 }
 
 /// The keys of a file, by name.
@@ -133,7 +142,10 @@ struct Keys(Vec<(String, Item)>);
 
 /// What a key can have.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(untagged, expecting = "a text in quotes, a whole number, true, false or a list of texts")]
+#[serde(
+    untagged,
+    expecting = "a text in quotes, a whole number, true, false or a list of texts, and no table: keys are the long names of arguments"
+)]
 enum Item {
     Flag(bool),
     Number(u64),
@@ -142,10 +154,10 @@ enum Item {
 }
 
 fn read(file: &Path) -> Result<Keys, Failure> {
-    const NEXT: &str = "correct the file; docs/config/publish.toml is a sample";
-    let bytes = read_input(file, MAX_BYTES, "the arguments of a publication", NEXT)?;
+    const NEXT: &str = "correct the file; docs/config/publish.toml and channel.toml there are samples";
+    let bytes = read_input(file, MAX_BYTES, "a command's arguments", NEXT)?;
     let wrong = |why: &dyn fmt::Display| {
-        Failure::usage("publish-file-parse", format!("{}: {why}", file.display()), NEXT)
+        Failure::usage("from-file-parse", format!("{}: {why}", file.display()), NEXT)
     };
     if file.extension().is_some_and(|ending| ending == "json") {
         return serde_json::from_slice(&bytes).map_err(|error| wrong(&error));
