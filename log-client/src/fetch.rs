@@ -162,11 +162,7 @@ impl Source {
     ///
     /// Only for bytes that failed to parse: an entry bundle may well start like one.
     pub fn web_page(&self, path: &str, bytes: &[u8]) -> Option<SourceError> {
-        let start = bytes.trim_ascii_start();
-        let html = [&b"<!doctype html"[..], b"<html"].iter().any(|opening| {
-            start.get(..opening.len()).is_some_and(|start| start.eq_ignore_ascii_case(opening))
-        });
-        html.then(|| SourceError::WebPage { from: self.to_string(), path: path.to_owned() })
+        is_web_page(bytes).then(|| SourceError::WebPage { from: self.to_string(), path: path.to_owned() })
     }
 
     async fn read(&self, file: PathBuf, path: &str, max_bytes: usize) -> Result<Vec<u8>, SourceError> {
@@ -198,6 +194,18 @@ impl fmt::Display for Source {
         }
     }
 }
+
+/// Whether these bytes, which are not what was asked for, are a web page: how a network asks to sign in, or a proxy
+/// says that there is nobody behind it. Whose server it is says nothing about the log.
+pub fn is_web_page(bytes: &[u8]) -> bool {
+    let start = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes).trim_ascii_start();
+    PAGE_OPENINGS
+        .iter()
+        .any(|opening| start.get(..opening.len()).is_some_and(|start| start.eq_ignore_ascii_case(opening)))
+}
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+const PAGE_OPENINGS: [&[u8]; 5] = [b"<!doctype html", b"<html", b"<head", b"<?xml", b"<!--"];
 
 /// `path` below `root`, if its parts are plain names.
 fn below(root: &Path, path: &str) -> Option<PathBuf> {
@@ -249,9 +257,18 @@ mod tests {
     fn a_web_page_is_known_by_its_start() {
         let source = Source::http("http://log.example/", &client());
         assert_eq!(source.to_string(), "http://log.example");
-        for page in ["<!DOCTYPE html><p>", "\r\n <HTML lang=en>"] {
-            assert_eq!(source.web_page("p", page.as_bytes()).unwrap().code(), "web-page");
+        for page in [
+            "<!DOCTYPE html><p>",
+            "\r\n <HTML lang=en>",
+            "\u{feff}<html>",
+            "<?xml version=\"1.0\"?>\n<!DOCTYPE html>",
+            "<!-- sign in -->\n<html>",
+            "<head><title>Sign in</title>",
+        ] {
+            assert_eq!(source.web_page("p", page.as_bytes()).unwrap().code(), "web-page", "{page}");
         }
-        assert!(source.web_page("p", b"example.com/log\n1\n").is_none());
+        for other in ["example.com/log\n1\n", "", "<", "<!doctype", "not found", "{}"] {
+            assert!(source.web_page("p", other.as_bytes()).is_none(), "{other}");
+        }
     }
 }

@@ -13,6 +13,7 @@ use indelible_proto::proof::LogProof;
 use indelible_proto::record::ChannelName;
 use indelible_proto::size::LeafIndex;
 
+use crate::fetch::is_web_page;
 use crate::http::{Answer, FetchError, HttpClient};
 
 /// What a log answered to a record.
@@ -189,6 +190,8 @@ impl SubmitLog for HttpLog {
 fn read_answer(answer: &Answer) -> Option<SubmitAnswer> {
     let error = || ApiError::parse(&answer.body).ok().map(Box::new);
     match answer.status {
+        // A log gives a proof, good or bad; a page is of somebody else.
+        200 if is_web_page(&answer.body) => None,
         200 => Some(SubmitAnswer::Proof(answer.body.clone())),
         202 => SequencedAnswer::parse(&answer.body).ok().map(|answer| SubmitAnswer::Sequenced(answer.index)),
         409 => error().map(SubmitAnswer::Conflict),
@@ -239,7 +242,7 @@ mod tests {
 
     #[test]
     fn an_answer_in_other_words_is_no_answer_of_a_log() {
-        for status in [202, 400, 404, 409, 413] {
+        for status in [200, 202, 400, 404, 409, 413] {
             assert_eq!(read_answer(&answer(status, b"<html>")), None, "{status}");
         }
         for status in [201, 301, 500, 502] {

@@ -12,7 +12,7 @@ use indelible_proto::record::{Predicate, SignedRecord};
 use indelible_proto::size::{LeafIndex, TreeSize};
 use indelible_proto::tile::BundleId;
 
-use crate::fetch::{Source, SourceError};
+use crate::fetch::{CHECKPOINT_PATH, Source, SourceError};
 use crate::http::{FetchError, HttpClient};
 use crate::log_client::{LogClient, ReadError};
 
@@ -183,7 +183,7 @@ impl Finder {
     /// # Errors
     /// Any [`LookupError`]; none of the claims is proved then.
     pub async fn prove(&self, claims: &Claims, policy: &Policy) -> Result<Proved, LookupError> {
-        let checkpoint = policy.verify(&SignedNote::parse(&self.log.checkpoint().await?)?)?;
+        let checkpoint = policy.verify(&self.newest().await?)?;
         let size = checkpoint.head().size;
         let (mut found, mut waiting) = (Vec::new(), Vec::new());
         for (index, key) in &claims.entries {
@@ -194,6 +194,15 @@ impl Finder {
             }
         }
         Ok(Proved { checkpoint, found, waiting })
+    }
+
+    /// The log's newest checkpoint. A page in its place is nobody's word.
+    async fn newest(&self) -> Result<SignedNote, LookupError> {
+        let bytes = self.log.checkpoint().await?;
+        SignedNote::parse(&bytes).map_err(|error| {
+            let page = self.log.source().web_page(CHECKPOINT_PATH, &bytes);
+            page.map_or(LookupError::Note(error), LookupError::Checkpoint)
+        })
     }
 
     async fn prove_one(

@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 
 use indelible_client::durable::{self, DurableError};
-use indelible_client::fetch::{Source, SourceError};
+use indelible_client::fetch::{CHECKPOINT_PATH, Source, SourceError};
 use indelible_proto::checkpoint::{CheckpointError, Origin};
 use indelible_proto::note::{MAX_NOTE_BYTES, SignedNote, VerifierKey};
 use indelible_proto::policy::{LogSigned, MAX_POLICY_BYTES, Policy, PolicyError, PolicyFileError};
@@ -179,9 +179,15 @@ impl<'a> Fsck<'a> {
 
 /// The checkpoint that is published, which must be what the policy asks for.
 pub(crate) fn signed_checkpoint(stored: &Published, policy: &Policy) -> Result<LogSigned, FsckError> {
-    let bytes = stored.get(indelible_client::fetch::CHECKPOINT_PATH, MAX_NOTE_BYTES)?;
+    let bytes = stored.get(CHECKPOINT_PATH, MAX_NOTE_BYTES)?;
     let from = stored.source.to_string();
     let note = SignedNote::parse(&bytes).map_err(PolicyError::from);
+    // Whoever answers everything with a page says nothing about the log.
+    if note.is_err()
+        && let Some(page) = stored.source.web_page(CHECKPOINT_PATH, &bytes)
+    {
+        return Err(page.into());
+    }
     let signed = note.and_then(|note| {
         let signed = policy.verify_log_signature(&note)?;
         // A log without entries is published without witnesses.

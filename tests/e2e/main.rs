@@ -6,6 +6,7 @@
 mod attack_bench;
 mod attack_memory;
 mod attack_notes;
+mod attack_pages;
 mod attack_proofs;
 mod attack_tiles;
 mod attack_updates;
