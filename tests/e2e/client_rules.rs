@@ -139,18 +139,97 @@ fn a_grace_lifts_a_missing_quorum_for_its_time_and_says_so() {
     assert_eq!(code(&verify(&room, "agent-2").expect(REFUSED)), "quorum-not-met");
 }
 
+/// A `[grace]` of these lines that counts now.
+fn grace(lines: &str) -> String {
+    let now = now().get();
+    let [from, until] =
+        [now - 10_000, now + 10_000].map(|time| UnixSeconds::new(time).unwrap().to_rfc3339().unwrap());
+    format!("[grace]\nreason = \"witnesses are down\"\nfrom = \"{from}\"\nuntil = \"{until}\"\n{lines}\n")
+}
+
+/// The room's policy with a quorum of this witness alone.
+fn policy_of_one(room: &Room, witness: usize) -> String {
+    let policy = String::from_utf8(room.read("policy.txt")).unwrap();
+    let names: Vec<&str> =
+        policy.lines().filter_map(|line| line.strip_prefix("witness ")?.split(' ').next()).collect();
+    let quorum = policy.lines().find(|line| line.starts_with("quorum ")).unwrap();
+    policy.replace(quorum, &format!("quorum {}", names[witness]))
+}
+
+/// The proof in a file of the room, cosigned at `time` by these witnesses and no others.
+fn cosigned(room: &Room, file: &str, witnesses: &[usize], time: UnixSeconds) -> Vec<u8> {
+    let proof = LogProof::parse(&room.read(file)).unwrap();
+    let text = proof.note().text().to_owned();
+    let cosign = |n: &usize| room.witness_signer(*n).unwrap().cosign(&text, time);
+    let lines = std::iter::once(proof.note().signatures()[0].clone()).chain(witnesses.iter().map(cosign));
+    with_signatures(&proof, lines.collect()).encode()
+}
+
+#[test]
+fn a_grace_does_not_cover_the_first_pin() {
+    let room = Room::new();
+    let pinned_by = room.read("channel");
+    room.write("one.txt", policy_of_one(&room, 2));
+    let lines = grace("policy = \"one.txt\"");
+    room.write("client.toml", format!("policy = \"policy.txt\"\nstate = \"memory\"\n{lines}"));
+    room.write("agent-2.tlog-proof", cosigned(&room, "agent-2.tlog-proof", &[2], now()));
+    let pin = || {
+        judge(&room, &["verify", "agent-2", "--json"], &["--config", "client.toml", "--channel", "channel"])
+    };
+
+    room.write("channel", cosigned(&room, "channel", &[2], now()));
+    let told = pin().expect(REFUSED).json();
+    assert_eq!(told["code"], "quorum-not-met", "{told}");
+    assert!(
+        told["message"].as_str().unwrap().contains("grace in the client's file does not cover the first pin"),
+        "{told}"
+    );
+    assert!(told["next"].as_str().unwrap().contains("proof of the channel"), "{told}");
+    assert_eq!(
+        fs::read_dir(room.file("memory/pins")).map_or(0, Iterator::count),
+        0,
+        "nothing is pinned by it"
+    );
+    // Where no exception counts, the failure speaks of none.
+    room.write("client.toml", "policy = \"policy.txt\"\nstate = \"memory\"\n");
+    let told = pin().expect(REFUSED).json();
+    assert!(!told["message"].as_str().unwrap().contains("grace"), "{told}");
+
+    // Pinned by the client's own quorum, of which none is in the exception's: the pin stands, the exception counts.
+    room.write("client.toml", format!("policy = \"policy.txt\"\nstate = \"memory\"\n{lines}"));
+    room.write("channel", &pinned_by);
+    room.write("channel", cosigned(&room, "channel", &[0, 1], now()));
+    assert_eq!(pin().expect(VERIFIED).json()["grace"], "witnesses are down");
+    assert_eq!(verify(&room, "agent-2").expect(VERIFIED).json()["grace"], "witnesses are down");
+}
+
 #[test]
 fn a_checkpoint_older_than_the_client_allows_is_held() {
     let room = room_with("max_age_s = 100000\n");
-    let proof = room.proof("agent-2");
-    let text = proof.note().text().to_owned();
     // The witnesses, asked long ago.
     let then = UnixSeconds::new(now().get() - 200_000).unwrap();
-    let witnesses = (0..).map_while(|n| room.witness_signer(n));
-    let lines = std::iter::once(proof.note().signatures()[0].clone())
-        .chain(witnesses.map(|witness| witness.cosign(&text, then)));
-    room.write("agent-2.tlog-proof", with_signatures(&proof, lines.collect()).encode());
+    room.write("agent-2.tlog-proof", cosigned(&room, "agent-2.tlog-proof", &[0, 1, 2], then));
     assert_eq!(code(&verify(&room, "agent-2").expect(HOLD)), "checkpoint-stale");
+}
+
+#[test]
+fn a_grace_lifts_the_limit_of_age_up_to_its_own() {
+    let room = room_with("max_age_s = 100000\n");
+    let then = UnixSeconds::new(now().get() - 200_000).unwrap();
+    room.write("agent-2.tlog-proof", cosigned(&room, "agent-2.tlog-proof", &[0, 1, 2], then));
+    let with = |limit: u64| {
+        let lines = grace(&format!("max_age_s = {limit}"));
+        let before = "policy = \"policy.txt\"\nstate = \"memory\"\nmax_age_s = 100000\n";
+        room.write("client.toml", format!("{before}{lines}"));
+        verify(&room, "agent-2")
+    };
+    let told = with(201_000).expect(VERIFIED).json();
+    assert_eq!(told["grace"], "witnesses are down", "{told}");
+    for limit in [199_000, 100_001, 1] {
+        let told = with(limit).expect(HOLD);
+        assert_eq!(code(&told), "checkpoint-stale", "{limit}: {told}");
+        assert!(told.json().get("grace").is_none(), "{limit}: {told}");
+    }
 }
 
 #[test]

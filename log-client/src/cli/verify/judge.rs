@@ -15,6 +15,7 @@ use super::super::inputs::{
     state_failure, trusted_channel,
 };
 use super::beside::{hash, read_proof};
+use super::grace::ActiveGrace;
 use super::knowledge::{GivenFile, Learning, remember_learned};
 use super::report::{explain, report};
 use crate::channel::KnownChannel;
@@ -91,13 +92,6 @@ pub(in crate::cli) struct Judge {
     explain: bool,
 }
 
-/// The exception that counts now.
-#[derive(Debug)]
-struct ActiveGrace {
-    grace: Grace,
-    policy: Option<Policy>,
-}
-
 /// How one artifact was judged.
 #[derive(Debug)]
 pub(in crate::cli) struct Judged {
@@ -113,19 +107,14 @@ impl Judge {
         let policy = args.policy.as_ref().or(config.as_ref().map(|config| &config.policy));
         let policy = read_policy(policy.map_or(Path::new(""), PathBuf::as_path))?;
         let keys = args.keys.iter().map(|key| parse_record_vkey(key)).collect::<Result<Vec<_>, _>>();
-        let active =
-            config.as_ref().and_then(|config| config.grace.clone()).filter(|grace| grace.is_active(clock));
-        let grace = active.map(|grace| {
-            let policy = grace.policy.as_deref().map(read_policy).transpose()?;
-            Ok::<_, Failure>(ActiveGrace { grace, policy })
-        });
+        let grace = ActiveGrace::of(config.as_ref(), clock)?;
         let named = config.iter().flat_map(|config| &config.channel_files).chain(&args.channel_files);
         let files = named.map(|path| GivenFile::read(path)).collect::<Result<_, _>>()?;
         let given = args.state.clone().or_else(|| config.as_ref().and_then(|config| config.state.clone()));
         Ok(Self {
             policy,
             rules: config.as_ref().map(|config| config.rules.clone()).unwrap_or_default(),
-            grace: grace.transpose()?,
+            grace,
             config,
             keys: keys.map_err(|error| key_failure(&error))?,
             channel: args.channel.clone(),
@@ -185,10 +174,16 @@ impl Judge {
         let floor = state.map(|state| state.state.time_floor()).transpose().map_err(|e| state_failure(&e))?;
         let time = TrustedTime::new(self.clock, floor.flatten());
         let given = Given { artifact, proof, last, state, ahead, time };
-        let strict = self.under(&self.policy, &self.rules, &given)?;
+        let strict = self.under(&self.policy, &self.rules, &given);
+        let strict = strict.map_err(|failure| match &self.grace {
+            Some(grace) => grace.not_covered(failure),
+            None => failure,
+        })?;
         Ok(self.relaxed(&strict, &given)?.unwrap_or(strict))
     }
 
+    /// The verdict on the artifact's proof under a policy. What it is compared with, pins and channel files, has to
+    /// satisfy the client's own policy whatever the exception says: it outlives the exception.
     fn under<'a>(
         &'a self,
         policy: &'a Policy,
@@ -197,7 +192,7 @@ impl Judge {
     ) -> Result<Reached<'a>, Failure> {
         let Given { artifact, proof, last, state, ahead, time } = *given;
         let (note, files, learned) = (proof.note(), self.files.as_slice(), Vec::new());
-        let mut learning = Learning { files, policy, state, time, note, ahead, learned };
+        let mut learning = Learning { files, policy: &self.policy, state, time, note, ahead, learned };
         let (trust, known) = self.trust(proof, &mut learning)?;
         let remembered = recall(proof, policy, state);
         let mut reviewers = Reviewers::new();
@@ -225,20 +220,18 @@ impl Judge {
         strict: &Reached<'_>,
         given: &Given<'_>,
     ) -> Result<Option<Reached<'a>>, Failure> {
-        let Some(ActiveGrace { grace, policy }) = &self.grace else {
+        let Some(active) = &self.grace else {
             return Ok(None);
         };
         // The exception must count for the witnesses' time too, not only for a clock that may be wrong.
         if !matches!(strict.verdict.outcome(), Outcome::Hold | Outcome::Refused)
-            || !grace.is_active(given.time.now())
+            || !active.grace.is_active(given.time.now())
         {
             return Ok(None);
         }
-        let policy = policy.as_ref().unwrap_or(&self.policy);
-        let rules = Rules { max_age_s: grace.max_age_s.or(self.rules.max_age_s), ..self.rules.clone() };
-        let reached = self.under(policy, &rules, given)?;
+        let reached = self.under(active.policy(&self.policy), &active.rules(&self.rules), given)?;
         let verified = reached.verdict.outcome() == Outcome::Verified;
-        Ok(verified.then_some(Reached { grace: Some(grace), ..reached }))
+        Ok(verified.then_some(Reached { grace: Some(&active.grace), ..reached }))
     }
 
     /// Whose signatures count: the channel or keys that were named, or else the channel the record names, if

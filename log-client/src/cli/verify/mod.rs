@@ -1,6 +1,7 @@
 //! `indelible verify`.
 
 mod beside;
+mod grace;
 mod judge;
 mod knowledge;
 mod report;
