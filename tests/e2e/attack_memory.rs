@@ -7,10 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use indelible_proto::note::{KeyId, NoteSignature};
+use indelible_proto::proof::LogProof;
 use indelible_tests::Finished;
+use indelible_tests::forgery::with_signatures;
 
 use crate::attack_bench::{Bench, now};
 use crate::exit::{HOLD, REFUSED, UNDECIDED, USAGE, VERIFIED};
+use crate::published::WITNESSES;
 use crate::shop::Shop;
 
 /// The client's limit, in seconds.
@@ -75,6 +78,46 @@ fn a_cosignature_has_a_time_that_can_be() {
     // Nor can a time be changed that was signed.
     let with = [&lines[..3], &[at(now() + 1)]].concat();
     judge(&bench, "R4", "another time", &with, REFUSED, "signature-invalid");
+    bench.finish();
+}
+
+#[test]
+fn a_time_before_that_of_a_smaller_tree_moves_nothing_back() {
+    let bench = Bench::new();
+    let room = &bench.room;
+    room.write("client.toml", format!("policy = \"policy.txt\"\nstate = \"memory\"\nmax_age_s = {AGE}\n"));
+    let cosigned = |file: &str, time: u64| {
+        let proof = LogProof::parse(&room.read(file)).unwrap();
+        let text = proof.note().text();
+        let witnesses = (0..WITNESSES).map(|n| bench.witness_line(n, text, time));
+        let lines = std::iter::once(bench.log_line(text)).chain(witnesses).collect();
+        room.write("tried.tlog-proof", with_signatures(&proof, lines).encode());
+        proof.note().text().to_owned()
+    };
+    let verify = || {
+        let args = ["verify", "agent-1", "--config", "client.toml", "--key", "vendor.vkey", "--json"];
+        Finished::run(room.client().args(args).args(["--proof", "tried.tlog-proof"]))
+    };
+    let remembered = || {
+        let kept = fs::read_dir(room.file("memory/checkpoints")).unwrap().next().unwrap().unwrap().path();
+        (fs::read_to_string(kept).unwrap(), room.read("memory/time"))
+    };
+    let smaller = cosigned("agent-1.early", now());
+    verify().expect(VERIFIED);
+    let (kept, time) = remembered();
+    assert!(kept.starts_with(&smaller));
+    // All witnesses say that they saw the larger tree first. One of the two times is wrong, which does not say that
+    // either tree is: the larger is remembered, and the later of the times.
+    let larger = cosigned("agent-1.tlog-proof", now() - AGE / 2);
+    verify().expect(VERIFIED);
+    assert_ne!(smaller, larger);
+    let (kept, after) = remembered();
+    assert!(kept.starts_with(&larger));
+    assert_eq!(after, time, "R4: the time that witnesses have vouched for is the later one");
+    // What is judged has the age that its own witnesses give it.
+    cosigned("agent-1.tlog-proof", now() - 2 * AGE);
+    bench.compare("R4", "older than a smaller tree, and too old", &verify(), HOLD, "checkpoint-stale");
+    assert_eq!(remembered().1, time);
     bench.finish();
 }
 
