@@ -5,6 +5,7 @@ use std::fs;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use indelible_proto::hash::sha256;
 use indelible_tests::Finished;
 
 use crate::exit::{REFUSED, UNDECIDED, USAGE, VERIFIED};
@@ -70,6 +71,48 @@ fn the_root_is_that_of_the_record_wherever_the_files_lie() {
     refuse(&room, &["root", "rules"], USAGE, "artifact-not-regular");
     sh(&room, "LC_ALL=C sort -r -k2 listing > reversed");
     refuse(&room, &["root", "--listing", "reversed"], USAGE, "bundle-listing-order");
+}
+
+/// Most bytes of memory that a line of a listing may cost: 16, in vectors that double, and what the doubling leaves.
+const LINE_MEMORY: u64 = 40;
+
+#[test]
+fn a_long_listing_is_not_kept_in_memory() {
+    const LINES: u64 = 300_000;
+    let room = Room::new();
+    let mut command = room.client();
+    command.args(["bundle", "root", "--json", "--listing", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let digest = sha256(b"");
+    let mut bytes = 0;
+    let mut lines = |from: u64, to: u64| {
+        for folder in from / 1000..to / 1000 {
+            let line = |n: u64| format!("{digest}  folder-{folder:03}/{}-{n:03}\n", "a".repeat(150));
+            let text: String = (0..1000).map(line).collect();
+            bytes += text.len() as u64;
+            // A pipe holds less than one of these, so what was written before is read.
+            input.write_all(text.as_bytes()).unwrap();
+        }
+    };
+    lines(0, 2000);
+    let before = peak_kib(child.id());
+    lines(2000, LINES);
+    let grown = (peak_kib(child.id()) - before) * 1024;
+    assert!(grown <= LINES * LINE_MEMORY, "{grown} bytes for {LINES} lines");
+    assert!(bytes > 4 * LINES * LINE_MEMORY, "the listing itself would fit");
+    drop(input);
+    let told = child.wait_with_output().unwrap();
+    let told: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
+    assert_eq!(told["files"], LINES, "{told}");
+    println!("{grown} bytes of memory for a listing of {LINES} lines and {bytes} bytes");
+}
+
+/// The most memory that a running process has had resident, in KiB.
+fn peak_kib(process: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
 #[test]

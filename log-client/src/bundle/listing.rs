@@ -1,7 +1,7 @@
 //! The root of a listing, read line by line from a file or a pipe.
 //!
 //! The listing is what `sha256sum` prints, sorted by path (`LC_ALL=C sort -k2`). Only one line of it is in
-//! memory at a time, and 16 bytes of each path: see [`ListingHasher`].
+//! memory at a time, and 16 bytes for each path and each folder in vectors that double: see [`ListingHasher`].
 
 use std::io::{self, BufRead, Read as _};
 
