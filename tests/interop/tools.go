@@ -2,5 +2,8 @@
 
 package judge
 
-// The vectors of this module are read by a suite of ours; nothing here links it.
-import _ "github.com/transparency-dev/merkle/rfc6962"
+// The vectors of these modules are read by a suite of ours; nothing here links them.
+import (
+	_ "filippo.io/mostly-harmless/ed25519vectors"
+	_ "github.com/transparency-dev/merkle/rfc6962"
+)

