@@ -3,6 +3,7 @@
 
 use std::fs;
 
+use crate::client_rules::grace;
 use crate::exit::{HOLD, REFUSED, UNDECIDED, USAGE, VERIFIED};
 use crate::published::code;
 use crate::shop::{CHANNEL, REVIEWS, Shop};
@@ -172,6 +173,29 @@ fn a_channel_file_comes_from_a_mirror_or_by_hand_and_is_not_believed() {
     shop.verify("agent-3").expect(VERIFIED);
     fs::remove_dir_all(shop.file("mirror/channel-file")).unwrap();
     assert_eq!(code(&update("mirror").expect(UNDECIDED)), "not-found");
+}
+
+#[test]
+fn a_grace_does_not_cover_a_channel_file() {
+    let shop = Shop::new("0");
+    shop.release("agent-1", "publish");
+    shop.update().expect(VERIFIED);
+    // The newest there is, which no witness has cosigned yet.
+    let text = String::from_utf8(shop.channel_file(0)).unwrap();
+    let bare: Vec<&str> = text.split_inclusive('\n').filter(|line| !line.starts_with("— witness")).collect();
+    assert_ne!(bare.concat(), text);
+    fs::write(shop.file("bare.tlog-channel"), bare.concat()).unwrap();
+    let policy = fs::read_to_string(shop.world.policy()).unwrap();
+    let quorum = policy.lines().find(|line| line.starts_with("quorum ")).unwrap();
+    fs::write(shop.file("none.txt"), policy.replace(quorum, "quorum none")).unwrap();
+    shop.configure(&grace("policy = \"none.txt\""));
+    let args = ["verify", "agent-1", "--config", "client.toml", "--channel-file", "bare.tlog-channel"];
+    let told = shop.run(&args).expect(REFUSED).json();
+    assert_eq!(told["code"], "quorum-not-met", "{told}");
+    assert!(told["message"].as_str().unwrap().contains("grace"), "{told}");
+    // Nor does it stand in the way of what needs no exception.
+    let verified = shop.verify("agent-1").expect(VERIFIED).json();
+    assert!(verified.get("grace").is_none(), "{verified}");
 }
 
 #[test]

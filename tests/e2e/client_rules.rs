@@ -140,7 +140,7 @@ fn a_grace_lifts_a_missing_quorum_for_its_time_and_says_so() {
 }
 
 /// A `[grace]` of these lines that counts now.
-fn grace(lines: &str) -> String {
+pub(crate) fn grace(lines: &str) -> String {
     let now = now().get();
     let [from, until] =
         [now - 10_000, now + 10_000].map(|time| UnixSeconds::new(time).unwrap().to_rfc3339().unwrap());
