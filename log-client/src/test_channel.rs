@@ -9,8 +9,8 @@ use indelible_proto::record::body::{
     Severity, WithdrawAction, WithdrawBody, WithdrawReason,
 };
 use indelible_proto::record::{
-    Audience, Chain, ChannelName, ChannelState, KeySet, Predicate, RecordId, SignedRecord, Subject,
-    may_follow,
+    Audience, Chain, ChannelName, ChannelState, KeySet, Predicate, RecordError, RecordId, SignedRecord,
+    Subject, may_follow,
 };
 use indelible_proto::sign::{RecordSigner, Signer as _};
 use indelible_proto::size::LeafIndex;
@@ -35,6 +35,19 @@ pub(crate) struct TestChannel {
     pub(crate) log: TestLog,
     pub(crate) state: Option<ChannelState>,
     records: Vec<(SignedRecord, LeafIndex)>,
+}
+
+fn release_of(content: &[u8]) -> (Body, Vec<Subject>) {
+    let version = String::from_utf8(content.to_vec()).unwrap();
+    let body = ReleaseBody { version, purl: None, source: None, provenance: None, sbom: None };
+    let subject = Subject { name: "agent".into(), sha256: Some(sha256(content)), dir_hash1: None };
+    (Body::Release(body), vec![subject])
+}
+
+fn signed(draft: &Draft, place: &Place, by: &[u8]) -> Result<SignedRecord, RecordError> {
+    let signers: Vec<RecordSigner> = by.iter().map(|seed| key(*seed)).collect();
+    let signers: Vec<&RecordSigner> = signers.iter().collect();
+    SignedRecord::sign(&draft.statement(place, seconds(ISSUED)), &signers)
 }
 
 /// A channel body of these keys.
@@ -92,20 +105,33 @@ impl TestChannel {
             audience: Audience::Public,
             lifetime_s,
         };
-        let signers: Vec<RecordSigner> = by.iter().map(|seed| key(*seed)).collect();
-        let signers: Vec<&RecordSigner> = signers.iter().collect();
-        let record = SignedRecord::sign(&draft.statement(&place, seconds(ISSUED)), &signers).unwrap();
+        let record = signed(&draft, &place, by).unwrap();
         self.state = Some(may_follow(self.state.as_ref(), &record).unwrap());
-        let index = self.log.append(&record.encode());
-        self.records.push((record.clone(), index));
-        record.record_id()
+        self.append_anyway(record)
+    }
+
+    /// Appends a record to the log that need not be one of the channel.
+    pub(crate) fn append_anyway(&mut self, record: SignedRecord) -> RecordId {
+        let (id, index) = (record.record_id(), self.log.append(&record.encode()));
+        self.records.push((record, index));
+        id
+    }
+
+    /// A release with this content at `place`, which need not be the channel's next.
+    pub(crate) fn release_at(
+        &self,
+        place: &Place,
+        content: &[u8],
+        by: &[u8],
+    ) -> Result<SignedRecord, RecordError> {
+        let (body, subject) = release_of(content);
+        let (channel, chain, lifetime_s) = (self.name.clone(), Chain::Publish, LIFETIME_S);
+        signed(&Draft { channel, chain, subject, body, audience: Audience::Public, lifetime_s }, place, by)
     }
 
     pub(crate) fn release(&mut self, content: &[u8], by: u8) -> RecordId {
-        let version = String::from_utf8(content.to_vec()).unwrap();
-        let body = ReleaseBody { version, purl: None, source: None, provenance: None, sbom: None };
-        let subject = Subject { name: "agent".into(), sha256: Some(sha256(content)), dir_hash1: None };
-        self.add(Chain::Publish, Body::Release(body), vec![subject], &[by])
+        let (body, subject) = release_of(content);
+        self.add(Chain::Publish, body, subject, &[by])
     }
 
     pub(crate) fn withdraw(

@@ -1,6 +1,6 @@
 //! The checks of what the record says, once its bytes are proven: form, signers, channel, artifact.
 
-use indelible_proto::record::{Predicate, RecordError, SignedRecord};
+use indelible_proto::record::{ChannelState, Predicate, RecordError, SignedRecord, may_follow};
 
 use super::{Check, CheckName, Finding, Request, Trust, TrustedChannel};
 use crate::channel::KnownChannel;
@@ -68,12 +68,36 @@ fn signed_by_channel(record: &SignedRecord, trusted: &TrustedChannel, known: Opt
     let check = check.detail("needed", format!("{} of {} keys", signers.threshold(), signers.keys().len()));
     let check = signed_by(check, record, signers.keys(), usize::from(signers.threshold()));
     // A channel admits no signature but by its keys, so this record was never admitted to it.
-    match check.ignored.first() {
+    let check = match check.ignored.first() {
         Some(foreign) if check.passed() => {
             let message = format!("not the vendor: {foreign} of the channel");
             Check { ignored: Vec::new(), ..check }.refused("signer-unknown", message, ASK_VENDOR)
         }
         _ => check,
+    };
+    match known.map(KnownChannel::state) {
+        Some(state) if check.passed() && continues(record, state) => admitted(check, record, state),
+        _ => check,
+    }
+}
+
+/// Whether the record names what is known of its channel as what it follows on.
+fn continues(record: &SignedRecord, state: &ChannelState) -> bool {
+    let common = record.statement().predicate.common();
+    state
+        .next_place(common.chain)
+        .is_some_and(|next| (common.seq, common.prev, common.keys) == (next.seq, next.prev, Some(next.keys)))
+}
+
+/// Of a record that continues the channel, the function that admits records has the last word. The checks before
+/// it say the same in more detail.
+fn admitted(check: Check, record: &SignedRecord, state: &ChannelState) -> Check {
+    match may_follow(Some(state), record) {
+        Ok(_) => check,
+        Err(error) => {
+            let message = format!("not the vendor: the channel does not admit the record: {error}");
+            check.refused(error.code(), message, ASK_VENDOR)
+        }
     }
 }
 

@@ -1,13 +1,13 @@
 //! Withdrawals, changes of keys, gaps and reviews: what the channel file tells, and what is said without it.
 
 use indelible_proto::record::body::{ReviewKind, ReviewResult};
-use indelible_proto::record::{Chain, RecordId};
+use indelible_proto::record::{Chain, RecordId, may_follow};
 
 use super::super::rules::{ReviewRule, Unknown};
 use super::*;
 use crate::channel::KnownChannel;
 use crate::state::LastRecord;
-use crate::test_channel::TestChannel;
+use crate::test_channel::{TestChannel, key, keys};
 
 /// When the channel's file and the artifact's proof were cosigned.
 const SEEN: u64 = 1_800_000_000;
@@ -312,6 +312,64 @@ fn a_frozen_channel_signs_nothing_new() {
     assert!(failed.contains(&"channel-frozen"), "{failed:?}");
 }
 
+/// Whatever continues a known channel: it is verified if the function that admits records would admit it, and not
+/// otherwise.
+#[test]
+fn what_may_not_follow_is_not_verified_and_what_may_is() {
+    // Changes of keys need not cool down, which is another check.
+    let channel = || {
+        let mut channel = TestChannel::new(CHANNEL, 0);
+        channel.release(b"1", 1);
+        channel
+    };
+    let plain = channel();
+    let rotated = {
+        let mut channel = channel();
+        channel.change(&[2], &[1], 0);
+        channel
+    };
+    let frozen = {
+        let mut channel = channel();
+        channel.recover(&[]);
+        channel
+    };
+    let of_two = {
+        let mut channel = channel();
+        let mut body = keys(&[1], Some(9), 0);
+        let both = [1, 2].map(|seed| key(seed).verifier().clone());
+        body.signers = Some(KeySet::new(both.to_vec(), 2).unwrap());
+        channel.add(Chain::Publish, Body::Change(body), Vec::new(), &[1, 2]);
+        channel
+    };
+    let elsewhere = TestChannel::new("vendor.example/other", COOLDOWN).genesis();
+    let (mut admitted, mut refused) = (0, 0);
+    for channel in [plain, rotated, frozen, of_two] {
+        let state = channel.state().clone();
+        let genesis = state.genesis();
+        for signers in [&[1][..], &[2], &[9], &[1, 2], &[1, 3], &[2, 2]] {
+            for keys in [state.keys_record(), genesis, elsewhere] {
+                for (seq, prev) in [
+                    (state.seq() + 1, state.head()),
+                    (state.seq() + 1, elsewhere),
+                    (state.seq(), state.head()),
+                ] {
+                    let place = Place::After { seq: seq - 1, head: prev, keys };
+                    // One key that signs twice makes no record.
+                    let Ok(record) = channel.release_at(&place, b"next", signers) else { continue };
+                    let may = may_follow(Some(&state), &record);
+                    let mut client = Client::of(channel.clone());
+                    let id = client.channel.append_anyway(record);
+                    let verdict = client.judge_at(b"next", id, SEEN);
+                    let verified = verdict.outcome() == Outcome::Verified;
+                    assert_eq!(verified, may.is_ok(), "{may:?}: {:#?}", verdict.checks());
+                    if verified { admitted += 1 } else { refused += 1 }
+                }
+            }
+        }
+    }
+    assert!(admitted >= 3 && refused >= 100, "{admitted} admitted, {refused} refused");
+}
+
 #[test]
 fn a_heartbeat_renews_the_expiry_and_a_newer_checkpoint_the_age() {
     let mut channel = channel();
@@ -438,7 +496,7 @@ fn a_record_after_the_known_ones_verifies_under_the_changed_keys_by_its_own_age(
 #[test]
 fn the_age_limit_is_that_of_the_channel_record_in_force() {
     let mut channel = TestChannel::new(CHANNEL, 0);
-    let body = ChannelBody { max_age_s: 5, ..crate::test_channel::keys(&[1], Some(9), 0) };
+    let body = ChannelBody { max_age_s: 5, ..keys(&[1], Some(9), 0) };
     channel.add(Chain::Publish, Body::Change(body), Vec::new(), &[1]);
     let one = channel.release(b"1", 1);
     let client = Client::of(channel);
