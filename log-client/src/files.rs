@@ -20,6 +20,13 @@ pub enum ArtifactDigest {
     File(FileDigest),
     /// A directory, as a bundle tree.
     Directory(BundleTree),
+    /// One file that is an archive, with the bundle tree of what it unpacks to.
+    Archive {
+        /// The file itself.
+        file: FileDigest,
+        /// What is in it.
+        tree: BundleTree,
+    },
 }
 
 /// The hash of one file.
@@ -116,7 +123,7 @@ impl FilesError {
     }
 }
 
-/// Hashes the file or directory at `path`. `progress` is told each number of bytes read.
+/// Hashes the file or directory at `path`; an archive is a file here. `progress` is told each number of bytes read.
 pub fn hash_artifact(path: &Path, progress: &mut dyn FnMut(u64)) -> Result<ArtifactDigest, FilesError> {
     let metadata = std::fs::metadata(path).map_err(|source| FilesError::read(path, source))?;
     if metadata.is_dir() {

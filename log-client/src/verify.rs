@@ -33,6 +33,7 @@ use indelible_proto::time::UnixSeconds;
 pub use authenticate::describe_quorum;
 pub use channel::{TrustError, TrustedChannel, claimed_channel, claimed_record};
 pub use check_name::CheckName;
+pub use content::claims_bundle;
 pub use knowledge::{Knowledge, Reviewers};
 pub use remembered::{Comparison, Remembered, claimed_origin, compare};
 pub use rules::Rules;

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod archives;
 mod attack_bench;
 mod attack_memory;
 mod attack_notes;

@@ -354,7 +354,12 @@ fn bundle_head(args: &VerifyArgs) -> Result<TreeHead, Failure> {
     }
 }
 
-fn read_bundle(source: &Path, folder: Option<&str>, console: Console) -> Result<BundleTree, Failure> {
+/// The bundle in a directory or an archive, of which a folder may be named.
+pub(super) fn read_bundle(
+    source: &Path,
+    folder: Option<&str>,
+    console: Console,
+) -> Result<BundleTree, Failure> {
     let bar = hashing_bar(console, source);
     let tree = bundle_from(source, folder, &mut |bytes| bar.inc(bytes));
     bar.finish_and_clear();

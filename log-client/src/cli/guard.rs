@@ -29,7 +29,7 @@ const MAX_ARTIFACTS: usize = 1024;
 Exit codes: the command's own if it ran; otherwise 10 hold, 20 refused, 30 evidence, 40 could not
 decide, 2 usage. --json prints one line for each artifact, before the command's output.")]
 pub(super) struct GuardArgs {
-    /// Files or directories to verify, each with its .tlog-proof beside it
+    /// Files, directories or archives to verify, each with its .tlog-proof beside it
     #[arg(required = true)]
     artifacts: Vec<PathBuf>,
     /// The command and its arguments
@@ -48,7 +48,7 @@ pub(super) fn run(args: &GuardArgs, console: Console, clock: Clock) -> Result<En
     let judge = Judge::new(&args.trust, clock()?)?;
     let mut gravest = Exit::Verified;
     for artifact in &args.artifacts {
-        let exit = match judge.judge(artifact, None, console) {
+        let exit = match judge.judge(artifact, None, None, console) {
             Ok(judged) => {
                 console.result(judged.exit, judged.output);
                 judged.exit

@@ -100,6 +100,9 @@ fn sought(what: &str, console: Console) -> Result<Sought, Failure> {
                     .collect()
             }
             ArtifactDigest::Directory(tree) => vec![LookupKey::Artifact(tree.dir_hash1())],
+            ArtifactDigest::Archive { file, tree } => {
+                vec![LookupKey::Artifact(file.sha256), LookupKey::Artifact(tree.dir_hash1())]
+            }
         }));
     }
     if let Some(hash) = Hash::parse_hex(what) {

@@ -1,12 +1,20 @@
 //! The checks of what the record says, once its bytes are proven: form, signers, channel, artifact.
 
-use indelible_proto::record::{ChannelState, Predicate, RecordError, SignedRecord, may_follow};
+use indelible_proto::bundle_tree::BundleTree;
+use indelible_proto::proof::LogProof;
+use indelible_proto::record::{
+    ChannelState, Predicate, RecordError, SignedRecord, Statement, Subject, may_follow,
+};
 
 use super::{Check, CheckName, Finding, Request, Trust, TrustedChannel};
 use crate::channel::KnownChannel;
-use crate::files::ArtifactDigest;
+use crate::files::{ArtifactDigest, FileDigest};
 use indelible_proto::note::VerifierKey;
 
+const FETCH_AGAIN: &str =
+    "fetch the artifact and its .tlog-proof again from the vendor; if it stays so, do not install";
+const OTHER_FOLDER: &str = "if the bundle is one folder of the archive, name it with --folder; otherwise fetch the archive and its .tlog-proof \
+     again from the vendor, and if it stays so, do not install";
 const ASK_VENDOR: &str = "do not install; ask the vendor which key signs this channel";
 
 pub(super) struct Content {
@@ -180,50 +188,72 @@ fn any_channel(record: &SignedRecord) -> Check {
 
 /// The record names this artifact. A record that names nothing names no artifact.
 fn names_artifact(record: &SignedRecord, artifact: &ArtifactDigest) -> Check {
-    const NEXT: &str =
-        "fetch the artifact and its .tlog-proof again from the vendor; if it stays so, do not install";
     let statement = record.statement();
     let check = Check::new(CheckName::Artifact);
     // A withdrawal and a review list artifacts, too: as what they speak about, not as what to install.
     if !matches!(statement.predicate, Predicate::Release(..) | Predicate::Rules(..)) {
         let type_name = statement.predicate.type_name();
         let message = format!("the record is of type {type_name} and publishes no artifact");
-        return check.refused("record-of-no-artifact", message, NEXT);
+        return check.refused("record-of-no-artifact", message, FETCH_AGAIN);
     }
-    let subjects = statement.subject.iter();
     match artifact {
-        ArtifactDigest::File(file) => {
-            let check = check.detail("sha256", file.sha256).detail("bytes", file.bytes);
-            let named = subjects.clone().find(|subject| subject.sha256 == Some(file.sha256));
-            match named {
-                Some(subject) => check.detail("logged as", &subject.name),
-                None => {
-                    let message = format!("tampered: no artifact of the record has SHA-256 {}", file.sha256);
-                    check.refused("artifact-mismatch", message, NEXT)
-                }
-            }
+        ArtifactDigest::File(file) => names_file(check, statement, file),
+        ArtifactDigest::Directory(tree) => names_bundle(check, statement, tree, FETCH_AGAIN),
+        // What is named by its own hash is that file, whatever is in it.
+        ArtifactDigest::Archive { file, .. } if subject_of_file(statement, file).is_some() => {
+            names_file(check, statement, file)
         }
-        ArtifactDigest::Directory(tree) => {
-            let (root, dir_hash1) = (tree.root(), tree.dir_hash1());
-            let check = check
-                .detail("files", tree.files().len())
-                .detail("bundle root", root)
-                .detail("dirHash1", dir_hash1);
-            let Predicate::Rules(_, rules) = &statement.predicate else {
-                let message = "the record is of single files, not of a directory";
-                return check.refused("artifact-mismatch", message, NEXT);
-            };
-            let named = subjects.clone().find(|subject| subject.dir_hash1 == Some(dir_hash1));
-            match named {
-                Some(subject) if rules.bundle.root == root => check.detail("logged as", &subject.name),
-                _ => {
-                    let message = format!(
-                        "tampered: the directory's bundle root is {root}, the record's is {}",
-                        rules.bundle.root
-                    );
-                    check.refused("artifact-mismatch", message, NEXT)
-                }
-            }
+        ArtifactDigest::Archive { file, tree } => {
+            let check = check.detail("sha256", file.sha256).detail("bytes", file.bytes);
+            names_bundle(check, statement, tree, OTHER_FOLDER)
+        }
+    }
+}
+
+/// Whether the record inside `proof` says it is of a bundle and not of this file, before anything is verified. Good for
+/// deciding what of a file is to be compared with the record, and for nothing else.
+pub fn claims_bundle(proof: &LogProof, file: &FileDigest) -> bool {
+    let Some(Ok(record)) = proof.extra().map(SignedRecord::parse) else {
+        return false;
+    };
+    let statement = record.statement();
+    matches!(statement.predicate, Predicate::Rules(..)) && subject_of_file(statement, file).is_none()
+}
+
+fn subject_of_file<'a>(statement: &'a Statement, file: &FileDigest) -> Option<&'a Subject> {
+    statement.subject.iter().find(|subject| subject.sha256 == Some(file.sha256))
+}
+
+fn names_file(check: Check, statement: &Statement, file: &FileDigest) -> Check {
+    let check = check.detail("sha256", file.sha256).detail("bytes", file.bytes);
+    if let Some(subject) = subject_of_file(statement, file) {
+        return check.detail("logged as", &subject.name);
+    }
+    let is_of_files = statement.subject.iter().any(|subject| subject.sha256.is_some());
+    let message = match is_of_files {
+        true => format!("tampered: no artifact of the record has SHA-256 {}", file.sha256),
+        false => "tampered, or not the bundle: the record is of a directory, and this is a file whose name does not end \
+                  in .tar, .tar.gz, .tgz or .zip"
+            .to_owned(),
+    };
+    check.refused("artifact-mismatch", message, FETCH_AGAIN)
+}
+
+fn names_bundle(check: Check, statement: &Statement, tree: &BundleTree, next: &str) -> Check {
+    let (root, dir_hash1) = (tree.root(), tree.dir_hash1());
+    let check =
+        check.detail("files", tree.files().len()).detail("bundle root", root).detail("dirHash1", dir_hash1);
+    let Predicate::Rules(_, rules) = &statement.predicate else {
+        let message = "the record is of single files, not of a directory";
+        return check.refused("artifact-mismatch", message, FETCH_AGAIN);
+    };
+    let named = statement.subject.iter().find(|subject| subject.dir_hash1 == Some(dir_hash1));
+    match named {
+        Some(subject) if rules.bundle.root == root => check.detail("logged as", &subject.name),
+        _ => {
+            let message =
+                format!("tampered: the bundle root is {root}, the record's is {}", rules.bundle.root);
+            check.refused("artifact-mismatch", message, next)
         }
     }
 }

@@ -39,8 +39,8 @@ use crate::watch::Comparison;
 ///
 /// Run it on a machine that reaches the log. It follows every channel that the client's file names, as
 /// `update-state` does, and takes of each what the importer does not know: all of it without --since. Artifacts are
-/// files or directories of rules with their .tlog-proof beside them; without any the carry brings withdrawals, changes
-/// of keys and reviews alone. All of it is verified before it is written, by what --since says the importer remembers.
+/// files, or rules as directories or archives, with their .tlog-proof beside them; without any the carry brings
+/// withdrawals, changes of keys and reviews alone. All of it is verified before it is written, by what --since says the importer remembers.
 ///
 /// Client files on both sides have to name the same channels and reviewers.
 ///
@@ -159,7 +159,9 @@ fn going(paths: &[PathBuf], console: Console) -> Result<Vec<Going>, Failure> {
     let mut going = Vec::new();
     for path in paths {
         let name = artifact_name(path).map_err(|error| files_failure(&error))?;
-        let (digest, proof) = (hash(path, console)?, read_proof(path, None)?);
+        let proof = read_proof(path, None);
+        let digest = hash(path, None, proof.as_ref().ok(), console)?;
+        let proof = proof?;
         going.push(Going { path: path.clone(), name, digest, proof });
     }
     going.sort_by(|one, other| one.name.cmp(&other.name));
@@ -326,7 +328,7 @@ fn write(
         Failure::undecided("carry-not-written", message, "make room and the directory writable")
     };
     let size = |artifact: &Going| match &artifact.digest {
-        ArtifactDigest::File(file) => file.bytes,
+        ArtifactDigest::File(file) | ArtifactDigest::Archive { file, .. } => file.bytes,
         ArtifactDigest::Directory(tree) => tree.bytes(),
     };
     let bar = copying_bar(console, "writing", going.iter().map(size).sum());
@@ -357,14 +359,16 @@ fn copy(
 ) -> Result<(), Failure> {
     let Going { path, name, digest, proof } = artifact;
     let (files, expected): (Vec<_>, Vec<_>) = match digest {
-        ArtifactDigest::File(file) => (vec![(name.clone(), file.bytes)], vec![file.sha256]),
+        ArtifactDigest::File(file) | ArtifactDigest::Archive { file, .. } => {
+            (vec![(name.clone(), file.bytes)], vec![file.sha256])
+        }
         ArtifactDigest::Directory(tree) => {
             let files = tree.files().iter();
             files.map(|file| ((format!("{name}/{}", file.path), file.bytes), file.sha256)).unzip()
         }
     };
     let place = |at: usize| match digest {
-        ArtifactDigest::File(_) => path.clone(),
+        ArtifactDigest::File(_) | ArtifactDigest::Archive { .. } => path.clone(),
         ArtifactDigest::Directory(tree) => {
             path.join(tree.files().get(at).map_or("", |file| file.path.as_str()))
         }

@@ -150,10 +150,10 @@ fn open(path: &Path) -> Result<(File, u64), Failure> {
 fn staged(staging: &Staging, carried: &[Carried], console: Console) -> Result<Vec<ArtifactDigest>, Failure> {
     let mut digests = Vec::new();
     for Carried { name, proof } in carried {
-        let proof = proof.encode();
-        let written = staging.write(FILES, &format!("{name}.{PROOF_EXTENSION}"), &mut proof.as_slice());
+        let bytes = proof.encode();
+        let written = staging.write(FILES, &format!("{name}.{PROOF_EXTENSION}"), &mut bytes.as_slice());
         written.map_err(|error| not_staged(&staging.path(FILES), &error))?;
-        digests.push(hash(&staging.path(FILES).join(name), console)?);
+        digests.push(hash(&staging.path(FILES).join(name), None, Some(proof), console)?);
     }
     Ok(digests)
 }

@@ -125,19 +125,23 @@ impl Judge {
         })
     }
 
-    /// Judges one artifact, and remembers what is to be remembered.
+    /// Judges one artifact, of an archive only the folder `folder` if one is named, and remembers what is to be
+    /// remembered.
     ///
     /// # Errors
     /// A [`Failure`] where there is no verdict to report: nothing to judge, or a fault of this machine.
     pub(in crate::cli) fn judge(
         &self,
         artifact: &Path,
+        folder: Option<&str>,
         proof: Option<&Path>,
         console: Console,
     ) -> Result<Judged, Failure> {
-        // The long part comes first, so that the state directory is held only for a moment.
-        let digest = hash(artifact, console)?;
-        let proof = read_proof(artifact, proof)?;
+        // The long part comes first, so that the state directory is held only for a moment. Without a proof there is no
+        // verdict, but what is wrong with the artifact itself comes before that.
+        let proof = read_proof(artifact, proof);
+        let digest = hash(artifact, folder, proof.as_ref().ok(), console)?;
+        let proof = proof?;
         let state = self.state.as_deref().map(OpenState::open).transpose()?;
         let state = state.as_ref();
         let reached = self.reach(&digest, &proof, &last_known(&proof, state), state, &[])?;

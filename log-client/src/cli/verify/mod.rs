@@ -19,7 +19,7 @@ pub(super) use knowledge::{
     GivenFile, Learning, check_for_fork, fork_failure, learn_failure, remember_learned,
 };
 
-/// Verify a file or a directory of rules, offline
+/// Verify a file, or rules as a directory or an archive, offline
 ///
 /// Checks that the vendor published exactly this, that it is in the public log, that enough witnesses have
 /// seen that log lately, that the log and the channel agree with what is remembered of them, and that the
@@ -28,6 +28,11 @@ pub(super) use knowledge::{
 ///
 /// What a single proof cannot show is in the channel file: withdrawals, changes of keys, reviews. `indelible
 /// update-state` fetches it, or --channel-file names it; without one the verdict says what it could not know.
+///
+/// A file is what its record says by its SHA-256, archive or not. Where the record is of rules and names no such file,
+/// an archive (.tar, .tar.gz, .tgz, .zip) is read and compared by what is in it, which is not unpacked: however it was
+/// packed, it has to hold the directory that was published, no file more or less. Modes, owners and times are no part
+/// of that. One that two programs could unpack in two ways is refused.
 ///
 /// Whom to trust is said by --channel or --key. A channel proof has to be given once; it is pinned then.
 ///
@@ -38,10 +43,14 @@ pub(super) use knowledge::{
   indelible verify agent-1.2.tar.gz --policy policy.txt \\
       --channel vendor.example_agent.channel.tlog-proof
   indelible verify agent-1.2.tar.gz --policy policy.txt          (channel pinned before)
-  indelible verify sigma/ --policy policy.txt --key publish.vkey --explain")]
+  indelible verify sigma/ --policy policy.txt --key publish.vkey --explain
+  indelible verify sigma.tar.gz --folder sigma --proof sigma.tlog-proof --policy policy.txt")]
 pub(super) struct VerifyArgs {
-    /// File or directory to verify
+    /// File, directory or archive to verify
     artifact: PathBuf,
+    /// Take this folder of an archive of rules as the bundle; the archive must then have nothing beside it
+    #[arg(long, value_name = "PATH")]
+    folder: Option<String>,
     /// Its proof [default: ARTIFACT.tlog-proof]
     #[arg(long, value_name = "FILE")]
     proof: Option<PathBuf>,
@@ -50,7 +59,8 @@ pub(super) struct VerifyArgs {
 }
 
 pub(super) fn run(args: &VerifyArgs, console: Console, clock: Clock) -> Result<Exit, Failure> {
-    let judged = Judge::new(&args.trust, clock()?)?.judge(&args.artifact, args.proof.as_deref(), console)?;
+    let judge = Judge::new(&args.trust, clock()?)?;
+    let judged = judge.judge(&args.artifact, args.folder.as_deref(), args.proof.as_deref(), console)?;
     console.result(judged.exit, judged.output);
     Ok(judged.exit)
 }

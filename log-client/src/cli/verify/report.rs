@@ -20,6 +20,9 @@ pub(super) fn report(path: &Path, verdict: &Verdict, artifact: &ArtifactDigest) 
     output = match artifact {
         ArtifactDigest::File(file) => output.with("sha256", file.sha256.to_hex()),
         ArtifactDigest::Directory(tree) => output.with("bundleRoot", tree.root().to_hex()),
+        ArtifactDigest::Archive { file, tree } => {
+            output.with("sha256", file.sha256.to_hex()).with("bundleRoot", tree.root().to_hex())
+        }
     };
     if let Some(reason) = verdict.decisive() {
         output.lines.push(format!("  why        {} [{}]", reason.message, reason.code));

@@ -57,6 +57,56 @@ fn a_changed_directory_is_refused() {
     world.assert_only(CheckName::Artifact, Outcome::Refused, "artifact-mismatch");
 }
 
+fn archive(content: &[u8], tree: BundleTree) -> ArtifactDigest {
+    let file = FileDigest { sha256: sha256(content), bytes: content.len() as u64 };
+    ArtifactDigest::Archive { file, tree }
+}
+
+#[test]
+fn an_archive_verifies_by_what_is_in_it() {
+    let tree = bundle(b"b");
+    let world = World::with(rules(&tree, tree.root()), archive(b"tar", tree.clone()));
+    assert_eq!(world.verify().outcome(), Outcome::Verified);
+    let world = World::with(rules(&tree, tree.root()), archive(b"tar", bundle(b"c")));
+    world.assert_only(CheckName::Artifact, Outcome::Refused, "artifact-mismatch");
+}
+
+#[test]
+fn an_archive_that_the_record_names_by_its_own_hash_is_that_file() {
+    let tree = bundle(b"b");
+    let (mut subject, body) = rules(&tree, tree.root());
+    subject[0].sha256 = Some(sha256(b"tar"));
+    let world = |artifact| World::with((subject.clone(), body.clone()), artifact);
+    assert_eq!(world(archive(b"tar", bundle(b"c"))).verify().outcome(), Outcome::Verified);
+    assert_eq!(world(file(b"tar")).verify().outcome(), Outcome::Verified);
+    // Packed otherwise it is still the bundle.
+    assert_eq!(world(archive(b"zip", tree)).verify().outcome(), Outcome::Verified);
+    let other = world(archive(b"zip", bundle(b"c")));
+    other.assert_only(CheckName::Artifact, Outcome::Refused, "artifact-mismatch");
+}
+
+#[test]
+fn only_a_record_of_a_bundle_has_an_archive_opened() {
+    let tree = bundle(b"b");
+    let (mut subject, body) = rules(&tree, tree.root());
+    let digest = |content: &[u8]| FileDigest { sha256: sha256(content), bytes: content.len() as u64 };
+    let claims = |world: &World, content| claims_bundle(&world.proof, &digest(content));
+    assert!(claims(&World::with((subject.clone(), body.clone()), file(b"x")), b"x"));
+    subject[0].sha256 = Some(sha256(b"x"));
+    let both = World::with((subject, body), file(b"x"));
+    assert_eq!((claims(&both, b"x"), claims(&both, b"y")), (false, true));
+    assert!(!claims(&World::new(), b"x"));
+    assert!(!claims(&World::with_leaf(b"no record"), b"x"));
+}
+
+#[test]
+fn an_archive_is_not_verified_by_a_release_of_other_files() {
+    let world = World::with(release(), archive(b"tar", bundle(b"b")));
+    world.assert_only(CheckName::Artifact, Outcome::Refused, "artifact-mismatch");
+    let world = World::with(release(), archive(CONTENT, bundle(b"b")));
+    assert_eq!(world.verify().outcome(), Outcome::Verified);
+}
+
 #[test]
 fn a_directory_is_held_to_the_bundle_root_as_well_as_to_the_listing() {
     let tree = bundle(b"b");
