@@ -33,7 +33,7 @@ fn hashes(texts: &[String]) -> Vec<Hash> {
 
 fn files(dir: &Path, below: &str) -> Vec<String> {
     let walk = WalkDir::new(dir.join(below)).sort_by_file_name().into_iter().map(Result::unwrap);
-    let paths = walk.filter(|file| file.file_type().is_file()).map(|file| file.into_path());
+    let paths = walk.filter(|file| file.file_type().is_file()).map(walkdir::DirEntry::into_path);
     let found: Vec<_> =
         paths.map(|path| path.strip_prefix(dir).unwrap().to_str().unwrap().to_owned()).collect();
     assert!(!found.is_empty(), "nothing below {below}");
