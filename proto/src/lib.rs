@@ -10,9 +10,9 @@
 //! | hash tile, tile paths | [`tile`] | c2sp.org/tlog-tiles | 8,192 bytes |
 //! | signed note | [`note`] | c2sp.org/signed-note | 128 KiB |
 //! | checkpoint | [`checkpoint`] | c2sp.org/tlog-checkpoint | as a note |
-//! | cosignature | [`cosignature`] | c2sp.org/tlog-cosignature, type `0x04` | 72 bytes |
+//! | cosignature | [`cosignature`] | c2sp.org/tlog-cosignature, types `0x04`, `0x06` | 72 or 2,428 bytes |
 //! | witness request and answer | [`witness_api`] | c2sp.org/tlog-witness | 256 KiB |
-//! | policy | [`policy`] | c2sp.org/tlog-policy | 64 KiB |
+//! | policy | [`policy`] | c2sp.org/tlog-policy | 512 KiB |
 //! | log proof (`.tlog-proof`) | [`proof`] | c2sp.org/tlog-proof | 256 KiB |
 //! | channel file (`.tlog-channel`) | [`channel_file`] | the module's documentation | 18 MiB, 1,024 records |
 //! | record leaf | [`record`] | `docs/records.md` | 16 KiB |

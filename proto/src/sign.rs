@@ -1,8 +1,8 @@
 //! Secret keys and the signers made from them.
 //!
 //! A secret key's text is `PRIVATE+KEY+<name>+<key id in hex>+<base64(signature type || 32-byte seed)>`,
-//! the form other tools of the field read and write. Secrets are wiped from memory when dropped and never
-//! printed. A signer has one kind: a log key cannot be made to cosign, nor a record key to sign a note.
+//! the form other tools of the field read and write. All are Ed25519 keys: those of ML-DSA-44 are verified
+//! only. Secrets are wiped from memory when dropped and never printed. A signer has one kind: a log key cannot be made to cosign, nor a record key to sign a note.
 
 use alloc::string::{String, ToString};
 use core::fmt;
@@ -11,11 +11,13 @@ use ed25519_dalek::{Signer as _, SigningKey};
 use zeroize::Zeroizing;
 
 use crate::cosignature::{Cosignature, signed_message};
-use crate::note::{KeyError, KeyId, KeyKind, KeyName, NoteSignature, VerifierKey};
+use crate::note::{Algorithm, KeyError, KeyId, KeyKind, KeyName, NoteSignature, SignatureType, VerifierKey};
 use crate::time::UnixSeconds;
 use crate::wire;
 
 const PREFIX: &str = "PRIVATE+KEY+";
+/// Length of a secret key in bytes.
+const SEED_LEN: usize = 32;
 
 /// A secret key with its name and kind.
 #[derive(Clone)]
@@ -25,8 +27,8 @@ pub struct SecretKey {
 }
 
 impl SecretKey {
-    /// The key of a 32-byte seed, which must come from a cryptographic random source.
-    pub fn from_seed(kind: KeyKind, name: KeyName, seed: [u8; 32]) -> Self {
+    /// The Ed25519 key of a 32-byte seed, which must come from a cryptographic random source.
+    pub fn from_seed(kind: KeyKind, name: KeyName, seed: [u8; SEED_LEN]) -> Self {
         let seed = Zeroizing::new(seed);
         let key = SigningKey::from_bytes(&seed);
         let verifier = VerifierKey::from_checked(kind, name, key.verifying_key());
@@ -43,14 +45,19 @@ impl SecretKey {
         let id = KeyId::parse_hex(id)?;
         let material = wire::decode_base64(material.as_bytes()).map_err(|_| KeyError::Base64)?;
         let material = Zeroizing::new(material);
-        let (kind, seed) = KeyKind::split_material(&material)?;
-        let key = Self::from_seed(kind, name, *seed);
+        let (signature_type, seed) = SignatureType::split_material(&material)?;
+        let algorithm = signature_type.algorithm();
+        if algorithm != Algorithm::Ed25519 {
+            return Err(KeyError::NoSigner { algorithm });
+        }
+        let length = |_| KeyError::Length { got: seed.len(), expected: SEED_LEN };
+        let key = Self::from_seed(signature_type.kind(), name, seed.try_into().map_err(length)?);
         if key.verifier.id() == id { Ok(key) } else { Err(KeyError::IdMismatch) }
     }
 
     /// The text form. It is the secret itself.
     pub fn encode(&self) -> Zeroizing<String> {
-        let material = [self.verifier.kind().signature_type(), self.key.as_bytes()].concat();
+        let material = [self.verifier.signature_type().bytes(), self.key.as_bytes()].concat();
         let material = Zeroizing::new(wire::encode_base64(Zeroizing::new(material)));
         let (name, id) = (self.verifier.name().as_str(), self.verifier.id().to_string());
         // One allocation of the right size: a text that grows leaves copies of the secret behind.
@@ -150,7 +157,7 @@ impl CosignSigner {
     /// that `time` is not zero: such a cosignature is refused by every verifier.
     pub fn cosign(&self, checkpoint_text: &str, time: UnixSeconds) -> NoteSignature {
         let signature = self.0.sign(&signed_message(checkpoint_text, time));
-        NoteSignature::by(self.verifier(), Cosignature::new(time, signature).encode())
+        NoteSignature::by(self.verifier(), Cosignature::new(time, signature.to_vec()).encode())
     }
 }
 

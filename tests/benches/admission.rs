@@ -10,8 +10,8 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use anyhow::{Result, bail};
-use indelible_proto::note::PreparedKey;
+use anyhow::{Context as _, Result, bail};
+use indelible_proto::note::{PreparedKey, VerifierKey};
 use indelible_proto::record::SignedRecord;
 use indelible_proto::sign::Signer as _;
 use indelible_server::kind::LogKind;
@@ -39,7 +39,11 @@ pub(crate) fn run(plan: &Plan) -> Result<Vec<Line>> {
     let each = plan.of(544, 8);
     admit(&sequencer.handle(), &Round::sign(&mut vendors, plan.of(160, 8))?)?;
     let keys = vendors.iter().map(|vendor| vendor.signer().verifier());
-    let keys = keys.map(|key| (key.public_key_bytes(), PreparedKey::new(key))).collect();
+    let prepared = |key: &VerifierKey| {
+        let prepared = PreparedKey::new(key).context("a record key is prepared")?;
+        Ok((key.public_key_bytes().try_into()?, prepared))
+    };
+    let keys = keys.map(prepared).collect::<Result<_>>()?;
     let (mut rounds, mut one_core, mut of_prepared) = (vec![], vec![], vec![]);
     let (mut cpu_us, mut alone_us, mut prepared_us) = (vec![], vec![], vec![]);
     for _ in 0..plan.rounds() {

@@ -124,8 +124,8 @@ impl Signed {
     ///
     /// # Errors
     /// If the key or the signature is none.
-    pub(crate) fn new(public_key: &[u8; 32], message: Vec<u8>, signature: &[u8]) -> Result<Self> {
-        let key = VerifyingKey::from_bytes(public_key)?;
+    pub(crate) fn new(public_key: &[u8], message: Vec<u8>, signature: &[u8]) -> Result<Self> {
+        let key = VerifyingKey::from_bytes(public_key.try_into()?)?;
         Ok(Self { key, message, signature: Signature::from_slice(signature)? })
     }
 
@@ -135,7 +135,7 @@ impl Signed {
     /// If the record has no signature, or the key is none.
     pub(crate) fn of_record(record: &SignedRecord, key: &RecordSigner) -> Result<Self> {
         let line = record.signatures().first().context("a signed record")?;
-        Self::new(&key.verifier().public_key_bytes(), signed_message(record.payload()), line.signature())
+        Self::new(key.verifier().public_key_bytes(), signed_message(record.payload()), line.signature())
     }
 
     /// Verifies it strictly.

@@ -281,7 +281,7 @@ fn keys_that_are_none_are_not_loaded() {
         bench.check_policy(row, what, &text, USAGE, reason);
     };
     let name = "witness.example/w0";
-    let good = vkey(name, &[&[4][..], &witness.public_key_bytes()].concat());
+    let good = vkey(name, &[&[4][..], witness.public_key_bytes()].concat());
     bench.check_policy("N13", "unchanged", &with(&good), VERIFIED, "verified");
     // The neutral element: any signature of zeros is one of it, of any text.
     let mut neutral = [0; 32];
@@ -296,10 +296,11 @@ fn keys_that_are_none_are_not_loaded() {
         with(&vkey(name, &[&[4], &twice[..]].concat())),
         "key-not-a-point",
     );
-    let of_kind = |kind: u8| vkey(name, &[&[kind][..], &witness.public_key_bytes()].concat());
+    let of_kind = |kind: u8| vkey(name, &[&[kind][..], witness.public_key_bytes()].concat());
     refused("N14", "a log's key as a witness", with(&of_kind(1)), "key-wrong-kind");
-    refused("N14", "a key of another algorithm", with(&of_kind(6)), "key-type-unknown");
-    let as_log = vkey("log.example/updates", &[&[4][..], &log.public_key_bytes()].concat());
+    refused("N14", "an Ed25519 key as one of ML-DSA-44", with(&of_kind(6)), "key-length");
+    refused("N14", "a key of another algorithm", with(&of_kind(2)), "key-type-unknown");
+    let as_log = vkey("log.example/updates", &[&[4][..], log.public_key_bytes()].concat());
     refused(
         "N14",
         "a witness's key as the log",

@@ -29,6 +29,7 @@ mod hostile;
 mod import;
 mod log_input;
 mod lookup;
+mod ml_dsa;
 mod mutations;
 mod operating;
 mod policy;

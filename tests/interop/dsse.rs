@@ -121,7 +121,7 @@ fn exported_records_verify_and_parse_elsewhere_and_come_back() {
         let types: BTreeSet<&str> = of_chain.map(Predicate::type_name).collect();
         assert!(types.iter().eq(expected), "{chain:?}: {types:?}");
     }
-    let hex = |bytes: [u8; 32]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let keys = [&signer, &spare()].map(|signer| {
         let key = signer.verifier();
         (format!("{}+{}", key.name(), key.id()), serde_json::Value::from(hex(key.public_key_bytes())))

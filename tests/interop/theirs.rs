@@ -5,7 +5,7 @@ use std::path::Path;
 
 use indelible_proto::entry_bundle::EntryBundle;
 use indelible_proto::hash::{Hash, leaf_hash};
-use indelible_proto::note::SignedNote;
+use indelible_proto::note::{NoteSignature, SignedNote};
 use indelible_proto::policy::Policy;
 use indelible_proto::proof::LogProof;
 use indelible_proto::size::{LeafIndex, TreeSize};
@@ -48,7 +48,7 @@ fn heads(dir: &Path, policy: &Policy) -> BTreeMap<u64, TreeHead> {
         let note = SignedNote::parse(&bytes).unwrap();
         assert_eq!(note.encode(), bytes, "{name}");
         let verified = policy.verify(&note).unwrap_or_else(|error| panic!("{name}: {error}"));
-        assert_eq!(verified.cosigners().len(), 3, "{name}");
+        assert_eq!(verified.cosigners().len(), 6, "{name}");
         let head = verified.head();
         assert_eq!(name, format!("checkpoints/{}", head.size));
         heads.insert(head.size.get(), head);
@@ -139,4 +139,62 @@ fn tiles_bundles_and_proof_files_of_go_are_accepted() {
         proof.verify(&leaf_hash(&entry), &policy).unwrap_or_else(|error| panic!("{path}: {error}"));
         assert!(proof.verify(&leaf_hash(b"another entry"), &policy).is_err(), "{path}");
     }
+}
+
+/// The policy's logs and witnesses, under a quorum of these.
+fn with_quorum(dir: &Path, threshold: &str, members: &str) -> Policy {
+    let text = String::from_utf8(read(dir, "policy.txt")).unwrap();
+    let keys = text.lines().filter(|line| line.starts_with("log ") || line.starts_with("witness "));
+    let keys: String = keys.map(|line| format!("{line}\n")).collect();
+    Policy::parse(format!("{keys}group G {threshold} {members}\nquorum G\n").as_bytes()).unwrap()
+}
+
+fn code(policy: &Policy, note: &SignedNote) -> &'static str {
+    policy.verify(note).map_or_else(|error| error.code(), |_| "ok")
+}
+
+/// Cosignatures by Go's ML-DSA-44, each bit of them, and what they are over.
+#[test]
+fn ml_dsa_cosignatures_of_go_are_accepted_and_changed_ones_are_not() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path();
+    go(&["run", "./foreign", dir.to_str().unwrap(), "5", "300"], &[]).expect(0);
+    let note = SignedNote::parse(&read(dir, "checkpoints/300")).unwrap();
+    let [one, all] = [("any", "m0"), ("all", "m0 m1 m2")].map(|(k, names)| with_quorum(dir, k, names));
+    assert_eq!(code(&all, &note), "ok");
+    let lines = note.signatures();
+    let key = &one.witnesses().iter().find(|witness| witness.name == "m0").unwrap().key;
+    let place = lines.iter().position(|line| line.names(key)).unwrap();
+    let good = &lines[place];
+    assert_eq!((good.signature().len(), key.public_key_bytes().len()), (8 + 2420, 1312));
+
+    // The log's line and this one, so that each change is one verification.
+    let with = |bytes: Vec<u8>| {
+        let line = NoteSignature::new(good.name().clone(), good.id(), bytes).unwrap();
+        code(&one, &note.with_signatures(vec![lines[0].clone(), line]).unwrap())
+    };
+    assert_eq!(with(good.signature().to_vec()), "ok");
+    for at in 0..good.signature().len() {
+        let mut changed = good.signature().to_vec();
+        changed[at] ^= 1 << (at % 8);
+        assert_eq!(with(changed), "signature-invalid", "byte {at}");
+    }
+    assert_eq!(with(good.signature()[..8 + 2419].to_vec()), "signature-invalid");
+    assert_eq!(with([good.signature(), &[0]].concat()), "signature-invalid");
+
+    // Of another tree of the same log, and of the same tree without a time.
+    let smaller = SignedNote::parse(&read(dir, "checkpoints/5")).unwrap();
+    assert_eq!(with(smaller.signatures()[place].signature().to_vec()), "signature-invalid");
+    let timeless = SignedNote::parse(&read(dir, "timeless")).unwrap();
+    assert_eq!(code(&one, &timeless), "cosignature-time");
+    // Without one of the three.
+    let mut two = lines.to_vec();
+    two.remove(place);
+    assert_eq!(code(&all, &note.with_signatures(two).unwrap()), "quorum-not-met");
+
+    // A proof with the lines of three such witnesses is read, and is no longer than its limit.
+    let bytes = read(dir, "proofs/300-0.tlog-proof");
+    let proof = LogProof::parse(&bytes).unwrap();
+    proof.verify(&leaf_hash(&read(dir, "proofs/300-0.entry")), &all).unwrap();
+    assert!((10_000..20_000).contains(&bytes.len()), "{} bytes", bytes.len());
 }

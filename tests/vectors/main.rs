@@ -1,11 +1,12 @@
-//! Verdicts that others wrote down, for our verifiers to repeat: Ed25519 in `ed25519`, and the 98 inclusion and 98
-//! consistency probes of transparency-dev/merkle. They are taken as a Go module when the suite runs; `tests/run vectors`
-//! finds them and names their folder in `MERKLE_TESTDATA`. The module's 311 subtree probes have no counterpart here:
-//! nothing of ours takes a proof of a subtree.
+//! Verdicts that others wrote down, for our verifiers to repeat: Ed25519 in `ed25519`, ML-DSA-44 in `ml_dsa`, and the
+//! 98 inclusion and 98 consistency probes of transparency-dev/merkle. They are taken as a Go module when the suite runs;
+//! `tests/run vectors` finds them and names their folder in `MERKLE_TESTDATA`. The module's 311 subtree probes have no
+//! counterpart here: nothing of ours takes a proof of a subtree.
 
 #![allow(clippy::unwrap_used, reason = "a test may end anywhere")]
 
 mod ed25519;
+mod ml_dsa;
 
 use std::path::{Path, PathBuf};
 

@@ -27,7 +27,9 @@ pub(super) enum PolicyCommand {
 /// witnesses that count twice, one operator who is enough alone, thresholds under which bad witnesses
 /// can show two histories (k1 + k2 > n + f must hold: n witnesses in the quorum, f of them bad,
 /// clients wait for k1, watchdogs for k2), witnesses that cannot be missed, and keys that a quantum
-/// computer would break.
+/// computer would break. A witness with an Ed25519 and an ML-DSA-44 key has a line for each; in a
+/// group of their own (any: one is enough, all: it must sign with both) they are one witness:
+///   group alice any alice-ed25519 alice-mldsa
 ///
 /// The file itself can say what the options say, in comments that nothing else reads:
 ///   # lint: f 1
@@ -132,7 +134,7 @@ fn finding_json(finding: &LintFinding) -> Value {
 
 fn explain(path: &Path, policy: &Policy, console: Console) {
     let quorum = policy.quorum();
-    let numbers = quorum.numbers();
+    let numbers = policy.quorum_by_witness().numbers();
     let monitor = default_monitor_quorum(&numbers);
     let mut output = Output::line(format!("{}: policy {}", path.display(), policy.fingerprint()))
         .with("file", path.display().to_string())
@@ -160,13 +162,15 @@ fn logs_and_witnesses(policy: &Policy, mut output: Output) -> Output {
         let counts = places.binary_search(&place).is_ok();
         let beside = if counts { "" } else { ", not in the quorum" };
         output.lines.push(format!(
-            "  {} ({}), {}{beside}",
+            "  {} ({}, {}), {}{beside}",
             witness.name,
             witness.key.name(),
+            witness.key.algorithm(),
             at(&witness.url)
         ));
         witnesses.push(json!({
-            "name": witness.name, "key": witness.key.encode(), "url": witness.url, "inQuorum": counts,
+            "name": witness.name, "key": witness.key.encode(), "algorithm": witness.key.algorithm().to_string(),
+            "url": witness.url, "inQuorum": counts,
         }));
     }
     let logs = policy.logs().iter().map(|log| json!({ "key": log.key.encode(), "url": log.url }));

@@ -81,8 +81,8 @@ pub(super) fn signatures(lines: &[NoteSignature]) -> Node {
 }
 
 fn signature(line: &NoteSignature) -> Node {
-    // Without its key the kind of a line is not known; only a cosignature has this length.
-    let time = Cosignature::parse(line.signature()).ok().map(|cosignature| cosignature.time());
+    // Without its key the kind of a line is not known; only cosignatures have their lengths.
+    let time = Cosignature::parse_by_length(line.signature()).ok().map(|cosignature| cosignature.time());
     Fields::default()
         .text("name", line.name())
         .text("key id", line.id())

@@ -3,10 +3,13 @@ use std::net::{TcpListener, TcpStream};
 use std::thread::{self, JoinHandle};
 
 use indelible_proto::checkpoint::Checkpoint;
+use indelible_proto::cosignature::signed_subtree;
+use indelible_proto::hash::sha256;
 use indelible_proto::note::{KeyName, NoteSignature};
 use indelible_proto::sign::{CosignSigner, LogSigner, SecretKey, Signer as _};
 use indelible_proto::time::UnixSeconds;
 use indelible_proto::tree::TreeHead;
+use indelible_proto::wire::encode_base64;
 use indelible_proto::witness_api::{encode_cosignatures, encode_size};
 
 use super::*;
@@ -40,6 +43,15 @@ fn cosignature(seed: u8, text: &str) -> NoteSignature {
 
 /// A witness that gives one answer and tells what it was asked.
 fn answering(status: &str, content_type: &str, body: &str) -> (WitnessClient, JoinHandle<String>) {
+    answering_for(signer(7).verifier(), status, content_type, body)
+}
+
+fn answering_for(
+    key: &VerifierKey,
+    status: &str,
+    content_type: &str,
+    body: &str,
+) -> (WitnessClient, JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/w1/", listener.local_addr().unwrap());
     let length = body.len();
@@ -53,7 +65,7 @@ fn answering(status: &str, content_type: &str, body: &str) -> (WitnessClient, Jo
         request
     });
     let http = HttpClient::new(Timeouts::default()).unwrap();
-    (WitnessClient::new(signer(7).verifier().clone(), &url, http).unwrap(), asked)
+    (WitnessClient::new(key.clone(), &url, http).unwrap(), asked)
 }
 
 fn read_request(stream: &mut TcpStream) -> String {
@@ -97,6 +109,34 @@ async fn sends_what_the_protocol_wants_and_verifies_what_comes_back() {
 async fn takes_its_line_from_among_those_of_others() {
     let others = [cosignature(8, note().text()), cosignature(7, note().text()), cosignature(9, "x\n")];
     assert!(matches!(add_ok(&encode_cosignatures(&others)).await, Ok(AddOutcome::Added { .. })));
+}
+
+/// A witness with two keys answers with a line of each, and is asked for both: each takes its own.
+#[tokio::test]
+async fn takes_the_line_of_an_ml_dsa_key() {
+    let name = "witness.example/w1";
+    let secret = ml_dsa::SigningKey::<ml_dsa::MlDsa44>::from_seed(&[7; 32].into());
+    let public = secret.expanded_key().verifying_key().encode();
+    let id = sha256(&[name.as_bytes(), b"\n\x06", &public].concat()).to_hex();
+    let vkey = format!("{name}+{}+{}", &id[..8], encode_base64([b"\x06", &public[..]].concat()));
+    let key = VerifierKey::parse(&vkey).unwrap();
+
+    let (note, time) = (note(), UnixSeconds::new(1_767_225_600).unwrap());
+    let message = signed_subtree(key.name(), note.text(), time).unwrap();
+    let signature = secret.expanded_key().sign_deterministic(&message, b"").unwrap().encode();
+    let bytes = [&time.get().to_be_bytes()[..], &signature].concat();
+    let line = NoteSignature::new(key.name().clone(), key.id(), bytes).unwrap();
+    let other = cosignature(7, note.text());
+    let body = encode_cosignatures(&[other.clone(), line.clone()]);
+    for (key, expected) in [(&key, &line), (signer(7).verifier(), &other)] {
+        let (witness, _) = answering_for(key, "200 OK", "text/plain", &body);
+        let outcome = witness.add_checkpoint(TreeSize::ZERO, &no_proof(), &note).await.unwrap();
+        let AddOutcome::Added { signature } = outcome else { panic!("{outcome:?}") };
+        assert_eq!((signature.signature(), signature.timestamp()), (expected, Some(time)));
+    }
+    let (witness, _) = answering_for(&key, "200 OK", "text/plain", &other.encode_line());
+    let without = witness.add_checkpoint(TreeSize::ZERO, &no_proof(), &note).await;
+    assert_eq!(without.map_err(|error| error.code()), Err("witness-protocol"));
 }
 
 #[tokio::test]

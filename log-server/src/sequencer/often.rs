@@ -34,13 +34,14 @@ struct Key {
 impl OftenAsked {
     /// The key prepared, if it is worth it.
     pub(super) fn prepared(&self, key: &VerifierKey) -> Option<Arc<PreparedKey>> {
-        let bytes = key.public_key_bytes();
+        // Of another algorithm: nothing is gained by preparing it.
+        let bytes = key.public_key_bytes().try_into().ok()?;
         let (asked, prepared) = self.known().ask(bytes);
         if asked != ASKED {
             return prepared;
         }
         // Nobody waits for it: others go on without until it is there.
-        let prepared = Arc::new(PreparedKey::new(key));
+        let prepared = Arc::new(PreparedKey::new(key)?);
         if let Some(known) = self.known().keys.get_mut(&bytes) {
             known.prepared = Some(Arc::clone(&prepared));
         }
@@ -107,6 +108,6 @@ mod tests {
         often.prepared(&keys[MAX_KEYS]);
         assert_eq!(often.known().keys.len(), MAX_KEYS);
         assert!(often.prepared(&keys[0]).is_some());
-        assert!(!often.known().keys.contains_key(&keys[1].public_key_bytes()));
+        assert!(!often.known().keys.contains_key(keys[1].public_key_bytes()));
     }
 }

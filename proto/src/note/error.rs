@@ -1,6 +1,7 @@
 //! What can be wrong with keys, signatures and notes.
 
 use super::key::KeyKind;
+use super::public_key::Algorithm;
 use super::verify::MAX_LINES_BY_ONE_KEY;
 use super::{MAX_NOTE_BYTES, key};
 use crate::wire::DecodeError;
@@ -31,10 +32,24 @@ pub enum KeyError {
     #[error("unknown signature type")]
     UnknownType,
     /// Key material of another length than its type has.
-    #[error("key of {got} bytes, expected {}", key::PUBLIC_KEY_LEN)]
+    #[error("key of {got} bytes, expected {expected}")]
     Length {
         /// Length in bytes without the signature type.
         got: usize,
+        /// Length that the type has.
+        expected: usize,
+    },
+    /// A name too long for the signatures of such a key, which cover it.
+    #[error("key name of {got} bytes, at most {} are allowed for such a key", key::MAX_COVERED_NAME_BYTES)]
+    NameTooLong {
+        /// Length in bytes.
+        got: usize,
+    },
+    /// A secret key of an algorithm that is only verified here.
+    #[error("{algorithm} keys verify here, they do not sign")]
+    NoSigner {
+        /// The key's algorithm.
+        algorithm: Algorithm,
     },
     /// The bytes are not the one encoding of a point of the curve.
     #[error("key is not the canonical encoding of an Ed25519 point")]
@@ -66,6 +81,8 @@ impl KeyError {
             Self::Base64 => "key-base64",
             Self::UnknownType => "key-type-unknown",
             Self::Length { .. } => "key-length",
+            Self::NameTooLong { .. } => "key-name-too-long",
+            Self::NoSigner { .. } => "key-no-signer",
             Self::NotAPoint => "key-not-a-point",
             Self::Weak => "key-weak",
             Self::IdMismatch => "key-id-mismatch",

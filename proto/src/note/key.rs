@@ -1,8 +1,15 @@
 //! Key names, key ids, and verifier keys (vkeys).
 //!
 //! A vkey is `<name>+<key id in hex>+<base64(signature type || public key)>`. The key id is the first four
-//! bytes of `SHA-256(name || 0x0a || signature type || public key)`, always checked. All keys are Ed25519;
-//! the signature type tells what they may sign, so that no key is ever taken for one of another kind.
+//! bytes of `SHA-256(name || 0x0a || signature type || public key)`, always checked. The signature type tells
+//! what a key may sign and by which algorithm, so that no key is ever taken for one of another kind:
+//!
+//! | signature type | keys of | algorithm |
+//! |---|---|---|
+//! | `0x01` | logs | Ed25519 |
+//! | `0x04` | witnesses | Ed25519 |
+//! | `0x06` | witnesses | ML-DSA-44 |
+//! | `0xff` `indelible/dsse-ed25519` | vendors | Ed25519 |
 
 use alloc::format;
 use alloc::string::String;
@@ -10,15 +17,16 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use ed25519_dalek::{Signature, VerifyingKey};
+use ed25519_dalek::VerifyingKey;
 use sha2::{Digest, Sha256};
 
 use super::error::{InvalidSignature, KeyError};
+use super::public_key::{Algorithm, PublicKey};
 use crate::hash::hex;
 use crate::wire;
 
-/// Length of an Ed25519 public key in bytes.
-pub(crate) const PUBLIC_KEY_LEN: usize = 32;
+/// Longest name of a key whose signatures cover the name, in bytes: they write its length in one byte.
+pub(crate) const MAX_COVERED_NAME_BYTES: usize = u8::MAX as usize;
 
 /// The name a key signs under: not empty, no Unicode space, no `+`, no control character below U+0020.
 ///
@@ -72,11 +80,11 @@ impl KeyId {
     }
 
     /// The id of a key: the start of `SHA-256(name || 0x0a || signature type || public key)`.
-    pub fn of(name: &KeyName, kind: KeyKind, public_key: &[u8; PUBLIC_KEY_LEN]) -> Self {
+    pub(crate) fn of(name: &KeyName, signature_type: SignatureType, public_key: &[u8]) -> Self {
         let hash = Sha256::new()
             .chain_update(name.as_str())
             .chain_update(b"\n")
-            .chain_update(kind.signature_type())
+            .chain_update(signature_type.bytes())
             .chain_update(public_key)
             .finalize();
         let [a, b, c, d, ..] = <[u8; 32]>::from(hash);
@@ -106,36 +114,15 @@ impl fmt::Debug for KeyId {
 /// What a key signs. The kind is part of the key and of its id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum KeyKind {
-    /// Signature type `0x01`: Ed25519 over the text of a note. Log keys.
+    /// The text of a note. Log keys.
     Log,
-    /// Signature type `0x04`: timestamped Ed25519 over a checkpoint. Witness keys.
+    /// A checkpoint, with the time. Witness keys.
     Cosigner,
-    /// Signature type `0xff` followed by `indelible/dsse-ed25519`: Ed25519 over a record. Vendor keys.
+    /// A record. Vendor keys.
     Record,
 }
 
 impl KeyKind {
-    const ALL: [Self; 3] = [Self::Log, Self::Cosigner, Self::Record];
-
-    /// The bytes that stand before the public key in a vkey.
-    pub const fn signature_type(self) -> &'static [u8] {
-        match self {
-            Self::Log => b"\x01",
-            Self::Cosigner => b"\x04",
-            Self::Record => b"\xffindelible/dsse-ed25519",
-        }
-    }
-
-    /// Parts key material into its kind and the key.
-    pub(crate) fn split_material(material: &[u8]) -> Result<(Self, &[u8; PUBLIC_KEY_LEN]), KeyError> {
-        for kind in Self::ALL {
-            if let Some(key) = material.strip_prefix(kind.signature_type()) {
-                return Ok((kind, key.try_into().map_err(|_| KeyError::Length { got: key.len() })?));
-            }
-        }
-        Err(KeyError::UnknownType)
-    }
-
     /// Succeeds only for a key of the `expected` kind.
     pub(crate) fn require(self, expected: Self) -> Result<(), KeyError> {
         if self == expected { Ok(()) } else { Err(KeyError::WrongKind { expected, got: self }) }
@@ -152,13 +139,75 @@ impl fmt::Display for KeyKind {
     }
 }
 
+/// What stands before the public key in a vkey: which kind of key it is, and of which algorithm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SignatureType {
+    /// `0x01`.
+    Log,
+    /// `0x04`.
+    Ed25519Cosigner,
+    /// `0x06`.
+    MlDsaCosigner,
+    /// `0xff` and a name of ours.
+    Record,
+}
+
+impl SignatureType {
+    const ALL: [Self; 4] = [Self::Log, Self::Ed25519Cosigner, Self::MlDsaCosigner, Self::Record];
+
+    /// That of the Ed25519 keys of a kind.
+    pub(crate) const fn ed25519(kind: KeyKind) -> Self {
+        match kind {
+            KeyKind::Log => Self::Log,
+            KeyKind::Cosigner => Self::Ed25519Cosigner,
+            KeyKind::Record => Self::Record,
+        }
+    }
+
+    pub(crate) const fn bytes(self) -> &'static [u8] {
+        match self {
+            Self::Log => b"\x01",
+            Self::Ed25519Cosigner => b"\x04",
+            Self::MlDsaCosigner => b"\x06",
+            Self::Record => b"\xffindelible/dsse-ed25519",
+        }
+    }
+
+    pub(crate) const fn kind(self) -> KeyKind {
+        match self {
+            Self::Log => KeyKind::Log,
+            Self::Ed25519Cosigner | Self::MlDsaCosigner => KeyKind::Cosigner,
+            Self::Record => KeyKind::Record,
+        }
+    }
+
+    pub(crate) const fn algorithm(self) -> Algorithm {
+        match self {
+            Self::Log | Self::Ed25519Cosigner | Self::Record => Algorithm::Ed25519,
+            Self::MlDsaCosigner => Algorithm::MlDsa44,
+        }
+    }
+
+    /// Whether signatures cover the name of the key.
+    const fn covers_name(self) -> bool {
+        matches!(self, Self::MlDsaCosigner)
+    }
+
+    /// Parts key material into its type and the key.
+    pub(crate) fn split_material(material: &[u8]) -> Result<(Self, &[u8]), KeyError> {
+        let read = |known: Self| Some((known, material.strip_prefix(known.bytes())?));
+        Self::ALL.into_iter().find_map(read).ok_or(KeyError::UnknownType)
+    }
+}
+
 /// A public key with its name, id and kind. Never of low order, always in its canonical encoding.
 #[derive(Clone, PartialEq, Eq)]
 pub struct VerifierKey {
     name: KeyName,
     id: KeyId,
-    kind: KeyKind,
-    pub(super) key: VerifyingKey,
+    signature_type: SignatureType,
+    /// Of the signature type's algorithm.
+    pub(super) key: PublicKey,
 }
 
 impl VerifierKey {
@@ -171,37 +220,38 @@ impl VerifierKey {
         let name = KeyName::parse(name)?;
         let id = KeyId::parse_hex(id)?;
         let material = wire::decode_base64(material.as_bytes()).map_err(|_| KeyError::Base64)?;
-        let (kind, bytes) = KeyKind::split_material(&material)?;
-        let key = Self::from_public_key(kind, name, bytes)?;
+        let (signature_type, bytes) = SignatureType::split_material(&material)?;
+        let key = Self::decode(signature_type, name, bytes)?;
         if key.id == id { Ok(key) } else { Err(KeyError::IdMismatch) }
     }
 
-    /// The verifier key of a public key.
-    pub fn from_public_key(
-        kind: KeyKind,
-        name: KeyName,
-        bytes: &[u8; PUBLIC_KEY_LEN],
-    ) -> Result<Self, KeyError> {
-        let key = VerifyingKey::from_bytes(bytes).map_err(|_| KeyError::NotAPoint)?;
-        // A second encoding of one point would be a second key to whoever compares keys by their bytes.
-        if key.to_edwards().compress().as_bytes() != bytes {
-            return Err(KeyError::NotAPoint);
-        }
-        if key.is_weak() {
-            return Err(KeyError::Weak);
-        }
-        Ok(Self::from_checked(kind, name, key))
+    /// The verifier key of an Ed25519 public key.
+    pub fn from_public_key(kind: KeyKind, name: KeyName, bytes: &[u8]) -> Result<Self, KeyError> {
+        Self::decode(SignatureType::ed25519(kind), name, bytes)
     }
 
     /// The verifier key of a secret key's public half, which is canonical and of full order by construction.
     pub(crate) fn from_checked(kind: KeyKind, name: KeyName, key: VerifyingKey) -> Self {
-        let id = KeyId::of(&name, kind, key.as_bytes());
-        Self { name, id, kind, key }
+        Self::new(SignatureType::ed25519(kind), name, PublicKey::Ed25519(key))
+    }
+
+    fn decode(signature_type: SignatureType, name: KeyName, bytes: &[u8]) -> Result<Self, KeyError> {
+        let got = name.as_str().len();
+        if signature_type.covers_name() && got > MAX_COVERED_NAME_BYTES {
+            return Err(KeyError::NameTooLong { got });
+        }
+        Ok(Self::new(signature_type, name, PublicKey::decode(signature_type.algorithm(), bytes)?))
+    }
+
+    /// `key` is of the type's algorithm.
+    fn new(signature_type: SignatureType, name: KeyName, key: PublicKey) -> Self {
+        let id = KeyId::of(&name, signature_type, key.as_bytes());
+        Self { name, id, signature_type, key }
     }
 
     /// The vkey's text.
     pub fn encode(&self) -> String {
-        let material: Vec<u8> = [self.kind.signature_type(), self.key.as_bytes()].concat();
+        let material: Vec<u8> = [self.signature_type.bytes(), self.key.as_bytes()].concat();
         format!("{}+{}+{}", self.name, self.id, wire::encode_base64(material))
     }
 
@@ -217,19 +267,27 @@ impl VerifierKey {
 
     /// What the key signs.
     pub fn kind(&self) -> KeyKind {
-        self.kind
+        self.signature_type.kind()
     }
 
-    /// The Ed25519 public key.
-    pub fn public_key_bytes(&self) -> [u8; PUBLIC_KEY_LEN] {
-        self.key.to_bytes()
+    /// How the key signs.
+    pub fn algorithm(&self) -> Algorithm {
+        self.key.algorithm()
     }
 
-    /// Whether `signature` is this key's Ed25519 signature over exactly `message`: strict verification, as
-    /// RFC 8032 has it, and low-order points refused. Nothing is added to the message.
+    pub(crate) fn signature_type(&self) -> SignatureType {
+        self.signature_type
+    }
+
+    /// The public key's bytes, of as many as its algorithm says.
+    pub fn public_key_bytes(&self) -> &[u8] {
+        self.key.as_bytes()
+    }
+
+    /// Whether `signature` is this key's signature over exactly `message`; nothing is added to the message.
+    /// Ed25519 strictly, as RFC 8032 has it, low-order points refused; ML-DSA-44 with an empty context string.
     pub fn verify_raw(&self, message: &[u8], signature: &[u8]) -> Result<(), InvalidSignature> {
-        let signature = Signature::from_slice(signature).map_err(|_| InvalidSignature)?;
-        self.key.verify_strict(message, &signature).map_err(|_| InvalidSignature)
+        self.key.verify(message, signature)
     }
 }
 

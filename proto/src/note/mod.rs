@@ -17,6 +17,7 @@
 mod error;
 mod key;
 mod prepared;
+mod public_key;
 mod signature;
 mod verify;
 
@@ -27,8 +28,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 pub use error::{InvalidSignature, KeyError, NoteError};
+pub(crate) use key::SignatureType;
 pub use key::{KeyId, KeyKind, KeyName, VerifierKey};
 pub use prepared::PreparedKey;
+pub use public_key::Algorithm;
 pub use signature::NoteSignature;
 pub use verify::{MAX_LINES_BY_ONE_KEY, VerifiedSignature};
 

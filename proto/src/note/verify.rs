@@ -1,10 +1,12 @@
 //! Checking the lines of one known key in a note.
 
+use alloc::vec::Vec;
+
 use super::SignedNote;
-use super::error::NoteError;
-use super::key::{KeyKind, VerifierKey};
+use super::error::{InvalidSignature, NoteError};
+use super::key::{KeyKind, KeyName, SignatureType, VerifierKey};
 use super::signature::NoteSignature;
-use crate::cosignature::Cosignature;
+use crate::cosignature::{Cosignature, signed_message, signed_subtree};
 use crate::time::UnixSeconds;
 
 /// How many lines of one key are verified in one note; more are refused, so that a note cannot buy
@@ -60,19 +62,24 @@ impl VerifierKey {
         Ok(newest)
     }
 
+    /// The one place where the type of a key says what its signatures are over. Gives the time stated, if any.
     fn verify_line(&self, text: &str, line: &NoteSignature) -> Result<Option<UnixSeconds>, NoteError> {
-        match self.kind() {
-            KeyKind::Log => {
-                let checked = self.verify_raw(text.as_bytes(), line.signature());
-                checked.map(|()| None).map_err(|_| NoteError::SignatureInvalid)
-            }
-            KeyKind::Cosigner => {
-                let cosignature = Cosignature::parse(line.signature())?;
-                cosignature.verify(self, text)?;
-                Ok(Some(cosignature.time()))
-            }
-            KeyKind::Record => Err(NoteError::KeyKind { got: self.kind() }),
+        let timed = |message: fn(&KeyName, &str, UnixSeconds) -> Result<Vec<u8>, NoteError>| {
+            let cosignature = Cosignature::parse(self.algorithm(), line.signature())?;
+            let message = message(self.name(), text, cosignature.time())?;
+            self.verify_bytes(&message, cosignature.signature())?;
+            Ok(Some(cosignature.time()))
+        };
+        match self.signature_type() {
+            SignatureType::Log => self.verify_bytes(text.as_bytes(), line.signature()).map(|()| None),
+            SignatureType::Ed25519Cosigner => timed(|_, text, time| Ok(signed_message(text, time))),
+            SignatureType::MlDsaCosigner => timed(signed_subtree),
+            SignatureType::Record => Err(NoteError::KeyKind { got: self.kind() }),
         }
+    }
+
+    fn verify_bytes(&self, message: &[u8], signature: &[u8]) -> Result<(), NoteError> {
+        self.verify_raw(message, signature).map_err(|InvalidSignature| NoteError::SignatureInvalid)
     }
 }
 

@@ -8,7 +8,8 @@
 //! quorum <name>|none
 //! ```
 //!
-//! Items are parted by spaces and tabs; every line ends in a newline; at most [`MAX_POLICY_BYTES`] and
+//! Keys of witnesses are Ed25519 or ML-DSA-44; a witness that has both has a line for each, and whether they
+//! count as one is what the groups say. Items are parted by spaces and tabs; every line ends in a newline; at most [`MAX_POLICY_BYTES`] and
 //! [`MAX_ITEMS`] of each kind. The file as a whole is the trust: there is no default quorum, and a policy
 //! that could be read in two ways is refused ([`PolicyFileError`]).
 //!
@@ -36,8 +37,8 @@ pub use verify::{CosignedBy, LogSigned, PolicyError, VerifiedCheckpoint};
 use crate::hash::Hash;
 use crate::note::VerifierKey;
 
-/// Largest policy file in bytes.
-pub const MAX_POLICY_BYTES: usize = 64 * 1024;
+/// Largest policy file in bytes: room for [`MAX_ITEMS`] witnesses with ML-DSA-44 keys, 2 KiB for the line of each.
+pub const MAX_POLICY_BYTES: usize = 512 * 1024;
 
 /// Most logs, most witnesses and most groups in one policy; the specification asks for 32 at least.
 pub const MAX_ITEMS: usize = 256;
@@ -59,10 +60,17 @@ pub struct PolicyWitness {
     /// The name the policy file gives it, without meaning elsewhere; octets that are not UTF-8 are
     /// written `\xNN`.
     pub name: String,
-    /// The witness's key, of kind [`crate::note::KeyKind::Cosigner`].
+    /// The witness's key, of kind [`crate::note::KeyKind::Cosigner`] and of either algorithm.
     pub key: VerifierKey,
     /// Where the witness takes checkpoints.
     pub url: Option<String>,
+}
+
+impl PolicyWitness {
+    /// Whether the two look like keys of one witness: one key name, or one address.
+    fn is_same_as(&self, other: &Self) -> bool {
+        self.key.name() == other.key.name() || (self.url.is_some() && self.url == other.url)
+    }
 }
 
 /// A checked policy file.
@@ -93,6 +101,19 @@ impl Policy {
     /// Which sets of witnesses are enough.
     pub fn quorum(&self) -> &Quorum {
         &self.quorum
+    }
+
+    /// The quorum as a rule over witnesses, some of which have several keys: [`Policy::witnesses`] has a line for
+    /// each key, and a group of nothing but keys of one witness is one witness here, by its first place.
+    ///
+    /// What looks like one witness has one key name or one address. Keys of one witness that do not stand in a
+    /// group of their own are several witnesses to the quorum, and here too.
+    pub fn quorum_by_witness(&self) -> Quorum {
+        let is_same = |one: usize, other: usize| match (self.witnesses.get(one), self.witnesses.get(other)) {
+            (Some(one), Some(other)) => one.is_same_as(other),
+            _ => false,
+        };
+        self.quorum.by_witness(&is_same)
     }
 
     /// SHA-256 of the policy file, to see whether it changed.

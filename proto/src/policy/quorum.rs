@@ -30,4 +30,17 @@ impl Quorum {
             }
         }
     }
+
+    /// The rule over witnesses instead of their keys: a group that holds nothing but keys of one witness is that
+    /// witness, and the first of them stands for it.
+    pub(super) fn by_witness(&self, is_same: &impl Fn(usize, usize) -> bool) -> Self {
+        let Self::Group { threshold, members } = self else { return self.clone() };
+        if let [first, others @ ..] = self.places().as_slice()
+            && others.iter().all(|other| is_same(*first, *other))
+        {
+            return Self::Witness(*first);
+        }
+        let members = members.iter().map(|member| member.by_witness(is_same)).collect();
+        Self::Group { threshold: *threshold, members }
+    }
 }

@@ -180,7 +180,7 @@ mod tests {
         assert!(verified.has(&good, a.verifier(), &line));
         assert!(!verified.has(&good, signer("a", 2).verifier(), &line));
         let name = KeyName::parse("a").unwrap();
-        let other_kind = VerifierKey::from_public_key(KeyKind::Log, name, &a.verifier().public_key_bytes());
+        let other_kind = VerifierKey::from_public_key(KeyKind::Log, name, a.verifier().public_key_bytes());
         assert!(!verified.has(&good, &other_kind.unwrap(), &line));
         let bad = NoteSignature::new(line.name().clone(), line.id(), vec![7; 64]).unwrap();
         assert!(!verified.has(&good, a.verifier(), &bad));
@@ -210,7 +210,7 @@ mod tests {
         let (a, b) = (signer("a", 1), signer("b", 2));
         let state = opened(&[&a, &b]);
         let record = SignedRecord::sign(&rules(next(&state)), &[&a, &b]).unwrap();
-        let [right, wrong] = [&a, &b].map(|signer| Arc::new(PreparedKey::new(signer.verifier())));
+        let [right, wrong] = [&a, &b].map(|signer| Arc::new(PreparedKey::new(signer.verifier()).unwrap()));
         let has = |prepared: &dyn Fn(&VerifierKey) -> Option<Arc<PreparedKey>>| {
             let verified = VerifiedSignatures::verify_prepared(Some(&state), &record, prepared);
             [&a, &b].map(|by| {

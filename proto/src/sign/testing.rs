@@ -1,15 +1,20 @@
 //! Fixed keys and notes for the tests of this crate.
 
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use ml_dsa::{Keypair as _, MlDsa44};
+
 use super::{CosignSigner, LogSigner, RecordSigner, SecretKey, Signer};
 use crate::checkpoint::{Checkpoint, Origin};
+use crate::cosignature::{Cosignature, signed_subtree};
 use crate::hash::{Hash, sha256};
-use crate::note::{KeyKind, KeyName, NoteSignature, SignedNote};
+use crate::note::{KeyKind, KeyName, NoteSignature, SignedNote, VerifierKey};
 use crate::size::TreeSize;
 use crate::time::UnixSeconds;
 use crate::tree::TreeHead;
+use crate::wire::encode_base64;
 
 pub(crate) fn secret(kind: KeyKind, name: &str, seed: u8) -> SecretKey {
     SecretKey::from_seed(kind, KeyName::parse(name).unwrap(), [seed; 32])
@@ -21,6 +26,40 @@ pub(crate) fn log_signer(name: &str, seed: u8) -> LogSigner {
 
 pub(crate) fn cosigner(name: &str, seed: u8) -> CosignSigner {
     CosignSigner::new(secret(KeyKind::Cosigner, name, seed)).unwrap()
+}
+
+/// A witness with an ML-DSA-44 key; only tests have one.
+pub(crate) struct MlDsaCosigner {
+    key: ml_dsa::SigningKey<MlDsa44>,
+    verifier: VerifierKey,
+}
+
+pub(crate) fn ml_dsa_cosigner(name: &str, seed: u8) -> MlDsaCosigner {
+    let key = ml_dsa::SigningKey::from_seed(&[seed; 32].into());
+    let verifier = VerifierKey::parse(&ml_dsa_vkey(name, &key.verifying_key().encode())).unwrap();
+    MlDsaCosigner { key, verifier }
+}
+
+/// The vkey of any bytes as a witness's ML-DSA-44 key.
+pub(crate) fn ml_dsa_vkey(name: &str, key: &[u8]) -> String {
+    let id = sha256(&[name.as_bytes(), b"\n\x06", key].concat()).to_hex();
+    format!("{name}+{}+{}", &id[..8], encode_base64([b"\x06", key].concat()))
+}
+
+impl MlDsaCosigner {
+    pub(crate) fn verifier(&self) -> &VerifierKey {
+        &self.verifier
+    }
+
+    pub(crate) fn cosign(&self, checkpoint_text: &str, time: UnixSeconds) -> NoteSignature {
+        self.line(time, &signed_subtree(self.verifier.name(), checkpoint_text, time).unwrap())
+    }
+
+    /// A line that states `time`, and the signature of a message that may be any.
+    pub(crate) fn line(&self, time: UnixSeconds, message: &[u8]) -> NoteSignature {
+        let signature = self.key.expanded_key().sign_deterministic(message, b"").unwrap().encode();
+        NoteSignature::by(&self.verifier, Cosignature::new(time, signature.to_vec()).encode())
+    }
 }
 
 pub(crate) fn record_signer(name: &str, seed: u8) -> RecordSigner {

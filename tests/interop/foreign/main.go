@@ -8,11 +8,16 @@
 //	policy.txt, checkpoints/<size>, tile/… (tlog-tiles paths), proofs/<size>-<index>.tlog-proof with
 //	proofs/<size>-<index>.entry, inclusion.jsonl and consistency.jsonl as the judge package reads them
 //
+// and timeless, the largest checkpoint with a cosignature of the same tree by m0 that states no time.
+//
+// Three witnesses have an Ed25519 key, w0 to w2, and an ML-DSA-44 key, m0 to m2, and sign with both.
+//
 // Keys come from the fixed seed below: the output is the same each time but for cosignature times.
 package main
 
 import (
 	"crypto/ed25519"
+	"crypto/mldsa"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -98,7 +103,14 @@ func main() {
 		signers = append(signers, w)
 		policy += fmt.Sprintf("witness w%d %s\n", i, w.Verifier())
 	}
-	policy += "group some 2 w0 w1 w2\nquorum some\n"
+	var cosigners []*torchwood.CosignatureSigner
+	for i := range 3 {
+		key := must(mldsa.NewPrivateKey(mldsa.MLDSA44(), must2(random, mldsa.PrivateKeySize)))
+		m := must(torchwood.NewCosignatureSigner(fmt.Sprintf("witness.foreign.example/%d", i), key))
+		signers, cosigners = append(signers, m), append(cosigners, m)
+		policy += fmt.Sprintf("witness m%d %s\n", i, m.Verifier())
+	}
+	policy += "group classical 2 w0 w1 w2\ngroup quantum 2 m0 m1 m2\ngroup both all classical quantum\nquorum both\n"
 	write("policy.txt", []byte(policy))
 
 	var stored memory
@@ -153,6 +165,9 @@ func main() {
 				"old": old, "new": size, "proof": texts(p)}))...), '\n')
 		}
 	}
+	text := torchwood.Checkpoint{Origin: origin, Tree: tlog.Tree{N: n, Hash: heads[n]}}.String()
+	alone := must(note.Sign(&note.Note{Text: text}, signer))
+	write("timeless", append(alone, must(cosigners[0].SignSubtree(origin, 0, n, heads[n]))...))
 	write("inclusion.jsonl", inclusion)
 	write("consistency.jsonl", consistency)
 }

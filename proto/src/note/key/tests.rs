@@ -1,7 +1,14 @@
+use alloc::vec;
+
 use super::*;
+use crate::hash::sha256;
 use crate::note::PreparedKey;
 use crate::sign::Signer as _;
-use crate::sign::testing::log_signer;
+use crate::sign::testing::{log_signer, ml_dsa_cosigner, ml_dsa_vkey};
+
+// torchwood's vkey of the name `witness.example/w1` and the ML-DSA-44 key of 32 bytes `0x02` as its seed.
+const TORCHWOOD_VKEY_SHA256: &str = "b7baaa025a9863a47c607ad7307760800d91ad63ebe35f6a62b60290165b5180";
+const TORCHWOOD_VKEY_ID: &str = "aff69a9d";
 
 const VKEY: &str = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k";
 
@@ -11,7 +18,7 @@ fn code(text: &str) -> &'static str {
 
 fn vkey_of(key: &[u8; 32], name: &str) -> String {
     let name = KeyName::parse(name).unwrap();
-    let id = KeyId::of(&name, KeyKind::Log, key);
+    let id = KeyId::of(&name, SignatureType::Log, key);
     format!("{name}+{id}+{}", wire::encode_base64([&[0x01], &key[..]].concat()))
 }
 
@@ -70,24 +77,51 @@ fn refuses_other_spellings_of_a_vkey() {
     }
 }
 
-/// N14: bytes of a type this crate does not know, ECDSA, ML-DSA or another crate's `0xff`, are no key.
+/// N14: bytes of a type this crate does not know, ECDSA or another crate's `0xff`, are no key.
 #[test]
 fn refuses_other_signature_types() {
-    let key = VerifierKey::parse(VKEY).unwrap().public_key_bytes();
+    let key = VerifierKey::parse(VKEY).unwrap();
     for signature_type in
-        [&b"\x00"[..], b"\x02", b"\x03", b"\x05", b"\x06", b"\xfa", b"\xff", b"\xffother/type"]
+        [&b"\x00"[..], b"\x02", b"\x03", b"\x05", b"\x07", b"\xfa", b"\xff", b"\xffother/type"]
     {
-        let material = wire::encode_base64([signature_type, &key].concat());
+        let material = wire::encode_base64([signature_type, key.public_key_bytes()].concat());
         assert_eq!(code(&format!("example.com/foo+530d903a+{material}")), "key-type-unknown");
     }
 }
 
+/// The id and the text are those that Go's torchwood gives the key of this seed.
+#[test]
+fn reads_an_ml_dsa_vkey() {
+    let key = ml_dsa_cosigner("witness.example/w1", 2).verifier().clone();
+    let text = key.encode();
+    assert_eq!(sha256(text.as_bytes()).to_hex(), TORCHWOOD_VKEY_SHA256);
+    assert_eq!(VerifierKey::parse(&text), Ok(key.clone()));
+    assert_eq!((key.kind(), key.algorithm()), (KeyKind::Cosigner, Algorithm::MlDsa44));
+    assert_eq!(key.public_key_bytes().len(), 1312);
+    assert_eq!(format!("{:?}", key.id()), TORCHWOOD_VKEY_ID);
+    assert!(PreparedKey::new(&key).is_none());
+    assert_eq!(code(&text.replacen("+aff6", "+bff6", 1)), "key-id-mismatch");
+    assert_eq!(code(&text.replacen("w1", "w2", 1)), "key-id-mismatch");
+}
+
+/// N14, N17: of one length, and under a name that a signature can cover.
+#[test]
+fn refuses_ml_dsa_keys_of_other_lengths_and_under_long_names() {
+    for len in [0, 1, 32, 1311, 1313, 1952, 2592] {
+        assert_eq!(code(&ml_dsa_vkey("w", &vec![7; len])), "key-length", "{len} bytes");
+    }
+    assert_eq!(code(&ml_dsa_vkey(&"n".repeat(255), &[7; 1312])), "ok");
+    assert_eq!(code(&ml_dsa_vkey(&"n".repeat(256), &[7; 1312])), "key-name-too-long");
+    // An Ed25519 cosignature does not cover the name.
+    let long = crate::sign::testing::cosigner(&"n".repeat(256), 1).verifier().encode();
+    assert_eq!(code(&long), "ok");
+}
+
 #[test]
 fn one_public_key_has_another_id_for_each_kind_and_name() {
-    let key = VerifierKey::parse(VKEY).unwrap().public_key_bytes();
-    let id = |name: &str, kind| KeyId::of(&KeyName::parse(name).unwrap(), kind, &key);
-    let ids =
-        [id("a", KeyKind::Log), id("a", KeyKind::Cosigner), id("a", KeyKind::Record), id("b", KeyKind::Log)];
+    let key = VerifierKey::parse(VKEY).unwrap();
+    let id = |name: &str, known| KeyId::of(&KeyName::parse(name).unwrap(), known, key.public_key_bytes());
+    let ids = SignatureType::ALL.map(|known| [id("a", known), id("b", known)]).concat();
     for (place, one) in ids.iter().enumerate() {
         assert!(!ids[..place].contains(one));
     }
@@ -223,7 +257,7 @@ fn signatures_get_the_strict_verdict() {
         let key = VerifierKey::parse(&vkey_of(&point(key), "a.example")).unwrap();
         let mut bytes = [0; 64];
         hex::decode_lower(signature.as_bytes(), &mut bytes).unwrap();
-        let prepared = PreparedKey::new(&key);
+        let prepared = PreparedKey::new(&key).unwrap();
         let verify = |message: &[u8], bytes: &[u8]| {
             let verdict = key.verify_raw(message, bytes);
             assert_eq!(prepared.verify_raw(message, bytes), verdict, "{what}, prepared");

@@ -2,8 +2,9 @@ use alloc::format;
 use alloc::string::ToString as _;
 
 use super::*;
+use crate::note::Algorithm;
 use crate::sign::Signer as _;
-use crate::sign::testing::{cosigner, log_signer, record_signer};
+use crate::sign::testing::{cosigner, log_signer, ml_dsa_cosigner, ml_dsa_vkey, record_signer};
 
 fn log(name: &str, seed: u8) -> String {
     log_signer(name, seed).verifier().encode()
@@ -118,6 +119,38 @@ fn refuses_keys_of_another_kind() {
     for key in [&log, &record] {
         assert_eq!(code(format!("witness W {key}\nquorum W\n")), "key-wrong-kind");
     }
+}
+
+/// Keys of both algorithms are witnesses' keys, and neither is a log's.
+#[test]
+fn a_witness_has_a_key_of_either_algorithm() {
+    let (ed25519, ml_dsa) = (cosigner("w.example", 1), ml_dsa_cosigner("w.example", 1));
+    let file = format!(
+        "witness E {}\nwitness M {} https://w.example/\ngroup W any E M\nquorum W\n",
+        ed25519.verifier(),
+        ml_dsa.verifier()
+    );
+    let policy = Policy::parse(file.as_bytes()).unwrap();
+    let algorithms: Vec<_> = policy.witnesses().iter().map(|witness| witness.key.algorithm()).collect();
+    assert_eq!(algorithms, [Algorithm::Ed25519, Algorithm::MlDsa44]);
+    assert_eq!(code(format!("log {}\nquorum none\n", ml_dsa.verifier())), "key-wrong-kind");
+    // N7: the public key counts here too.
+    let renamed = ml_dsa_cosigner("other.example", 1);
+    let twice = format!("witness A {}\nwitness B {}\nquorum A\n", ml_dsa.verifier(), renamed.verifier());
+    assert_eq!(code(twice), "policy-duplicate-witness");
+}
+
+/// As many witnesses as a policy may have, each with the longer key: the file is not too long.
+#[test]
+fn there_is_room_for_ml_dsa_keys_of_all_witnesses() {
+    let key = |place: usize| {
+        let key = [&place.to_be_bytes()[..], &[7; 1304]].concat();
+        ml_dsa_vkey("witness.example.org/transparency/w1", &key)
+    };
+    let line = |place: usize| format!("witness w{place} {} https://witness.example.org/api\n", key(place));
+    let witnesses = |count: usize| (0..count).map(line).collect::<String>();
+    assert_eq!(code(format!("{}quorum w255\n", witnesses(MAX_ITEMS))), "ok");
+    assert_eq!(code(format!("{}quorum w255\n", witnesses(MAX_ITEMS + 1))), "policy-too-many-items");
 }
 
 #[test]

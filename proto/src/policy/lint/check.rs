@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{Lines, LintFinding, LintOptions, Operator, Severity, default_monitor_quorum};
-use crate::note::KeyKind;
+use crate::note::Algorithm;
 use crate::policy::{Policy, Quorum, QuorumNumbers, tolerated};
 
 pub(super) struct Checker<'a> {
@@ -30,7 +30,7 @@ impl Checker<'_> {
                 "name witnesses, and a quorum of them",
             );
         }
-        let numbers = self.policy.quorum().numbers();
+        let numbers = self.policy.quorum_by_witness().numbers();
         self.one_witness_twice();
         self.unused_witnesses();
         self.operators();
@@ -82,17 +82,13 @@ impl Checker<'_> {
         }
     }
 
-    /// Two keys of one witness: the same key name, or the same address.
+    /// Keys of one witness that do not stand in a group of their own.
     fn one_witness_twice(&mut self) {
-        let places = self.policy.quorum().places();
+        let places = self.policy.quorum_by_witness().places();
         for (at, place) in places.iter().enumerate() {
             let Some(witness) = self.policy.witnesses().get(*place) else { continue };
-            let same = places.iter().take(at).filter_map(|other| self.policy.witnesses().get(*other)).find(
-                |other| {
-                    other.key.name() == witness.key.name()
-                        || (other.url.is_some() && other.url == witness.url)
-                },
-            );
+            let earlier = places.iter().take(at).filter_map(|other| self.policy.witnesses().get(*other));
+            let same = earlier.clone().find(|other| other.is_same_as(witness));
             if let Some(same) = same {
                 let message = format!("{} and {} look like two keys of one witness", same.name, witness.name);
                 self.add(
@@ -101,7 +97,7 @@ impl Checker<'_> {
                     self.line_of(*place),
                     message,
                     "they have one key name or one address, so one witness counts twice",
-                    "put both keys into a group of their own with the threshold any, and that into the quorum",
+                    "put its keys into a group of their own (any: one is enough, all: each must sign), and that into the quorum",
                 );
             }
         }
@@ -141,13 +137,9 @@ impl Checker<'_> {
             }
             self.operator(name, &places);
         }
-        let alone: Vec<_> = self
-            .policy
-            .quorum()
-            .places()
-            .into_iter()
-            .filter(|place| self.policy.quorum_met(&[*place]))
-            .collect();
+        let places = self.policy.quorum_by_witness().places();
+        let alone: Vec<_> =
+            places.into_iter().filter(|place| self.policy.quorum_met(&self.keys_of(*place))).collect();
         for place in alone {
             let name = self.policy.witnesses().get(place).map_or("", |witness| witness.name.as_str());
             self.add(
@@ -155,7 +147,7 @@ impl Checker<'_> {
                 "policy-operator-quorum",
                 self.lines.quorum,
                 format!("witness {name} is enough alone"),
-                "whoever holds that one key can vouch for a history that nobody else has seen",
+                "whoever holds its keys can vouch for a history that nobody else has seen",
                 "ask for more witnesses than any one operator has",
             );
         }
@@ -277,21 +269,35 @@ impl Checker<'_> {
     }
 
     fn ed25519_only(&mut self) {
-        let witnesses = self.policy.witnesses().iter().enumerate();
-        let ed25519: Vec<usize> = witnesses
-            .filter(|(_, witness)| witness.key.kind() == KeyKind::Cosigner)
-            .map(|(place, _)| place)
-            .collect();
-        if self.policy.quorum_met(&ed25519) {
-            self.add(
-                Severity::Note,
+        let mut places = self.policy.quorum().places();
+        let in_quorum = places.len();
+        let algorithm = |place: usize| self.policy.witnesses().get(place).map(|known| known.key.algorithm());
+        places.retain(|place| algorithm(*place) == Some(Algorithm::Ed25519));
+        let (code, message, next) = match self.policy.quorum_met(&places) {
+            true if places.len() == in_quorum => (
                 "policy-ed25519-only",
-                self.lines.quorum,
-                "the quorum can be met by Ed25519 keys alone".into(),
-                "a large quantum computer could forge every one of them",
+                "all keys of the quorum are Ed25519 keys",
                 "plan to add ML-DSA-44 keys of the same witnesses when they offer them",
-            );
-        }
+            ),
+            true => (
+                "policy-ed25519-enough",
+                "the quorum has ML-DSA-44 keys, and can be met by its Ed25519 keys alone",
+                "once every witness signs with an ML-DSA-44 key, ask for those",
+            ),
+            false => return,
+        };
+        let why = "a large quantum computer could forge every one of them";
+        self.add(Severity::Note, code, self.lines.quorum, message.into(), why, next);
+    }
+
+    /// The places of the keys of the witness that has the one at this place.
+    fn keys_of(&self, place: usize) -> Vec<usize> {
+        let witnesses = self.policy.witnesses();
+        let is_same = |other: &usize| match (witnesses.get(place), witnesses.get(*other)) {
+            (Some(one), Some(other)) => one.is_same_as(other),
+            _ => false,
+        };
+        (0..witnesses.len()).filter(is_same).collect()
     }
 
     fn line_of(&self, place: usize) -> usize {

@@ -68,7 +68,7 @@ fn with_first_line(file: &[u8], line: usize, kind: &Kind) -> String {
             [b"witness", _, key, ..] | [b"log", key, ..] => core::str::from_utf8(key).ok()?,
             _ => return None,
         };
-        Some((items.first().copied()?.to_vec(), VerifierKey::parse(text).ok()?.public_key_bytes()))
+        Some((items.first().copied()?.to_vec(), VerifierKey::parse(text).ok()?.public_key_bytes().to_vec()))
     };
     let keys: Vec<_> = numbered_items(file).map(|(line, items)| (line, key_of(&items))).collect();
     let same = keys.iter().find(|(at, _)| *at == line).and_then(|(_, key)| key.clone());

@@ -4,7 +4,7 @@ use alloc::vec;
 
 use super::*;
 use crate::sign::Signer as _;
-use crate::sign::testing::{cosigner, log_signer};
+use crate::sign::testing::{cosigner, log_signer, ml_dsa_cosigner};
 
 fn vkey(name: &str, seed: u8) -> String {
     cosigner(name, seed).verifier().encode()
@@ -121,6 +121,70 @@ fn one_witness_with_two_keys_counts_twice() {
     assert!(!plain(&file(&vkey("w1.example", 9), outside)).contains(&twice));
     let found = lint(file(&vkey("w1.example", 9), outside).as_bytes(), &bad(1));
     assert!(found.findings.iter().any(|f| (f.code, f.line) == ("policy-witness-unused", 6)));
+}
+
+fn ml_dsa(name: &str, seed: u8) -> String {
+    ml_dsa_cosigner(name, seed).verifier().encode()
+}
+
+/// Witnesses `W1` to `W<count>` with an Ed25519 key, and `M1` to `M<count>`: the same with an ML-DSA-44 key.
+fn both_keys(count: u8) -> String {
+    let second = |seed| {
+        format!("witness M{seed} {} https://w{seed}.example\n", ml_dsa(&format!("w{seed}.example"), seed))
+    };
+    head(count) + &(1..=count).map(second).collect::<String>()
+}
+
+fn codes(file: &str, options: &LintOptions) -> Vec<&'static str> {
+    lint(file.as_bytes(), options).findings.iter().map(|finding| finding.code).collect()
+}
+
+/// Two keys of one witness are one witness if they stand in a group of their own, and only then.
+#[test]
+fn an_ml_dsa_key_beside_an_ed25519_key_makes_no_second_witness() {
+    let each = |word: &str| {
+        (1..=4).map(|seed| format!("group G{seed} {word} W{seed} M{seed}\n")).collect::<String>()
+    };
+    for word in ["any", "all"] {
+        let file = format!("{}{}group Q 3 G1 G2 G3 G4\nquorum Q\n", both_keys(4), each(word));
+        // What is counted are witnesses, as with one key each.
+        assert_eq!(grave(&file, &bad(1)), [], "{word}");
+        assert_eq!(grave(&file, &bad(2)), [("policy-split-view", 15)], "{word}");
+        let numbers = lint(file.as_bytes(), &bad(1)).policy.unwrap().quorum_by_witness().numbers();
+        let single = lint(group(3, 4).as_bytes(), &bad(1)).policy.unwrap().quorum().numbers();
+        assert_eq!(numbers, single, "{word}");
+    }
+    let flat = format!("{}group Q 3 W1 M1 W2 M2\nquorum Q\n", both_keys(2));
+    let twice: Vec<_> =
+        plain(&flat).into_iter().filter(|(code, _)| *code == "policy-witness-twice").collect();
+    assert_eq!(twice, [("policy-witness-twice", 4), ("policy-witness-twice", 5)]);
+    // Somebody else in the group: the second key can meet it for the first.
+    let shared = format!("{}group A any W1 W2\ngroup Q all A M1\nquorum Q\n", both_keys(2));
+    assert!(plain(&shared).contains(&("policy-witness-twice", 4)), "{:?}", plain(&shared));
+    // Both keys of one witness are enough alone, if nobody else is asked.
+    let alone = format!("{}group A all W1 M1\nquorum A\n", both_keys(1));
+    assert!(plain(&alone).contains(&("policy-operator-quorum", 5)), "{:?}", plain(&alone));
+}
+
+/// Whether the quorum can be met without an ML-DSA-44 key, and whether it has any.
+#[test]
+fn a_quorum_that_ed25519_keys_can_meet_is_noted() {
+    let notes = |file: &str| {
+        let found = codes(file, &bad(0)).into_iter().filter(|code| code.starts_with("policy-ed25519"));
+        found.collect::<Vec<_>>()
+    };
+    let groups: String = (1..=3).map(|seed| format!("group G{seed} any W{seed} M{seed}\n")).collect();
+    let keys = both_keys(3);
+    for (rules, expected) in [
+        ("group Q 2 W1 W2 W3\nquorum Q\n".to_string(), &["policy-ed25519-only"][..]),
+        (format!("{groups}group Q 2 G1 G2 G3\nquorum Q\n"), &["policy-ed25519-enough"]),
+        (format!("{}group Q 2 G1 G2 G3\nquorum Q\n", groups.replace("any", "all")), &[]),
+        ("group Q 2 M1 M2 M3\nquorum Q\n".into(), &[]),
+        // Two of three with one of each kind: never by Ed25519 alone.
+        ("group Q 2 W1 M2 M3\nquorum Q\n".into(), &[]),
+    ] {
+        assert_eq!(notes(&format!("{keys}{rules}")), expected, "{rules}");
+    }
 }
 
 #[test]

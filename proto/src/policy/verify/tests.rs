@@ -3,7 +3,8 @@ use alloc::vec;
 
 use super::*;
 use crate::note::{KeyId, NoteSignature};
-use crate::sign::testing::{at, checkpoint_text, cosigner, log_note, log_signer, note};
+use crate::policy::Quorum;
+use crate::sign::testing::{at, checkpoint_text, cosigner, log_note, log_signer, ml_dsa_cosigner, note};
 use crate::sign::{CosignSigner, LogSigner, Signer as _};
 
 const ORIGIN: &str = "log.example";
@@ -224,4 +225,79 @@ fn extension_lines_are_accepted_and_signed() {
     assert_eq!(policy.verify(&note).unwrap().checkpoint().extensions().len(), 1);
     let stripped = SignedNote::new(checkpoint_text(ORIGIN), note.signatures().to_vec()).unwrap();
     assert_eq!(code(&policy, &stripped), "signature-invalid");
+}
+
+/// Our log, a witness `A` with a key of each algorithm, `B` with one of Ed25519, `C` with one of ML-DSA-44.
+fn mixed(rules: &str) -> Policy {
+    let file = format!(
+        "log {}\nwitness A {}\nwitness AM {}\nwitness B {}\nwitness CM {}\n{rules}",
+        log().verifier(),
+        witness(1).verifier(),
+        ml_dsa_cosigner("w1.example", 1).verifier(),
+        witness(2).verifier(),
+        ml_dsa_cosigner("w3.example", 3).verifier()
+    );
+    Policy::parse(file.as_bytes()).unwrap()
+}
+
+fn cosigned_by(lines: &[NoteSignature]) -> SignedNote {
+    let mut note = log_note(&checkpoint_text(ORIGIN), &log());
+    lines.iter().for_each(|line| note.add_signature(line.clone()).unwrap());
+    note
+}
+
+#[test]
+fn ml_dsa_cosignatures_count_for_the_quorum() {
+    let text = checkpoint_text(ORIGIN);
+    let [am, cm] = [("w1.example", 1), ("w3.example", 3)].map(|(name, seed)| ml_dsa_cosigner(name, seed));
+    let (am, cm) = (am.cosign(&text, at(200)), cm.cosign(&text, at(300)));
+    let (a, b) = (witness(1).cosign(&text, at(100)), witness(2).cosign(&text, at(150)));
+    let all_ml_dsa = mixed("group G all AM CM\nquorum G\n");
+    let verified = all_ml_dsa.verify(&cosigned_by(&[cm.clone(), am.clone()])).unwrap();
+    let cosigners: Vec<_> = verified.cosigners().iter().map(|by| (by.witness.as_str(), by.time)).collect();
+    assert_eq!(cosigners, [("AM", at(200)), ("CM", at(300))]);
+    assert_eq!(all_ml_dsa.quorum_time(&verified, at(1000)), Some(at(200)));
+    // Ed25519 cosignatures of the same witnesses stand for nothing there.
+    assert_eq!(code(&all_ml_dsa, &cosigned_by(&[a.clone(), b.clone(), cm.clone()])), "quorum-not-met");
+
+    // A witness with two keys in a group of its own counts once, whichever it signs with.
+    let once = mixed("group W any A AM\ngroup G 2 W B CM\nquorum G\n");
+    for (lines, expected) in [
+        (&[a.clone(), am.clone()][..], "quorum-not-met"),
+        (&[a.clone(), b.clone()], "ok"),
+        (&[am.clone(), b.clone()], "ok"),
+        (&[am.clone(), cm.clone()], "ok"),
+        (&[b.clone(), cm.clone()], "ok"),
+    ] {
+        assert_eq!(code(&once, &cosigned_by(lines)), expected, "{lines:?}");
+    }
+    // As the file says: two members of the quorum are two.
+    let twice = mixed("group G 2 A AM B CM\nquorum G\n");
+    assert_eq!(code(&twice, &cosigned_by(&[a.clone(), am.clone()])), "ok");
+    let both = mixed("group W all A AM\ngroup G 2 W B CM\nquorum G\n");
+    assert_eq!(code(&both, &cosigned_by(&[a.clone(), b.clone()])), "quorum-not-met");
+    assert_eq!(code(&both, &cosigned_by(&[a.clone(), am.clone(), b.clone()])), "ok");
+
+    // N9: one bad line of a known key spoils the note, however many are good.
+    let bad = NoteSignature::new(am.name().clone(), am.id(), cm.signature().to_vec()).unwrap();
+    assert_eq!(code(&once, &cosigned_by(&[a, b, cm, bad])), "signature-invalid");
+}
+
+/// Keys of both algorithms are known by their places: a quorum by witness names the first of a witness's.
+#[test]
+fn a_quorum_by_witness_joins_groups_of_one_witness() {
+    let by_witness = |rules: &str| mixed(rules).quorum_by_witness().numbers();
+    for rules in ["group W any A AM\n", "group W all A AM\n", "group V any AM\ngroup W all A V\n"] {
+        let joined = by_witness(&format!("{rules}group G 2 W B CM\nquorum G\n"));
+        assert_eq!(
+            (joined.witnesses, joined.fewest, joined.may_fail, joined.overlap),
+            (3, 2, 1, 1),
+            "{rules}"
+        );
+    }
+    // Not in a group of their own, they are two to the quorum.
+    assert_eq!(by_witness("group W any A B\ngroup G 2 W AM CM\nquorum G\n").witnesses, 4);
+    assert_eq!(by_witness("group G 3 A AM B CM\nquorum G\n").witnesses, 4);
+    assert_eq!(mixed("group W all A AM\nquorum W\n").quorum_by_witness(), Quorum::Witness(0));
+    assert_eq!(mixed("quorum none\n").quorum_by_witness(), Quorum::None);
 }
