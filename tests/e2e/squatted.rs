@@ -80,8 +80,14 @@ fn a_client_that_names_the_vendors_first_record_takes_nothing_of_a_squatter() {
     shop.check("evil-2", REFUSED, "record-not-signed");
     // Nor is the squatter's channel taken for a longer history of the vendor's.
     assert_eq!(code(&squatted.update("memory", popular.url()).expect(REFUSED)), "channel-file-fork");
-    let given = ["verify", "evil-2", "--config", "client.toml", "--channel", "squatted", "--state", "other"];
-    assert_eq!(code(&shop.run(&given).expect(REFUSED)), "channel-pinned-otherwise");
+    let given = ["verify", "evil-2", "--config", "client.toml", "--channel", "squatted"];
+    for state in ["fresh", "memory"] {
+        let given = [&given[..], &["--state", state]].concat();
+        assert_eq!(code(&shop.run(&given).expect(REFUSED)), "channel-pinned-otherwise");
+    }
+    // What was refused was not pinned either.
+    let own = ["verify", "agent-1", "--config", "client.toml", "--channel", "channel", "--state", "fresh"];
+    shop.run(&own).expect(VERIFIED);
     let guard = ["guard", "--config", "client.toml", "evil-2", "--", "touch", "installed"];
     shop.run(&guard).expect(REFUSED);
     assert!(!shop.file("installed").exists());

@@ -135,22 +135,26 @@ pub(super) fn read_failure(error: &DurableError, what: &str, next: &str) -> Fail
 }
 
 /// Trust in the channel that `argument` names: a channel that is pinned, or a proof file. In this order,
-/// because the file may have come with the artifact, and its path may spell the channel's name.
+/// because the file may have come with the artifact, and its path may spell the channel's name. It is pinned only if
+/// `check` lets it be.
 pub(super) fn trusted_channel(
     argument: &str,
     policy: &Policy,
     state: Option<&OpenState>,
+    check: impl Fn(&TrustedChannel) -> Result<(), Failure>,
 ) -> Result<TrustedChannel, Failure> {
     let name = ChannelName::parse(argument).ok();
     if let (Some(name), Some(state)) = (&name, state)
         && let Some(pinned) = pinned_channel(state, name, policy)?
     {
+        check(&pinned)?;
         return Ok(pinned);
     }
     let path = Path::new(argument);
     if path.exists() {
         let proof = read_channel_proof(path)?;
         let trusted = TrustedChannel::from_proof(&proof, policy).map_err(|e| trust_failure(argument, e))?;
+        check(&trusted)?;
         if let Some(state) = state {
             pin(state, &trusted, &proof)?;
         }

@@ -81,7 +81,7 @@ impl Publication {
         let state = OpenState::open(&self.dir)?;
         match (proof, name) {
             (Some(proof), _) => {
-                let trusted = trusted_channel(proof, &self.policy, Some(&state))?;
+                let trusted = trusted_channel(proof, &self.policy, Some(&state), |_| Ok(()))?;
                 Ok((trusted.name().clone(), Some(trusted.genesis())))
             }
             (None, Some(name)) => {

@@ -243,12 +243,17 @@ impl Judge {
     fn trust(&self, proof: &LogProof, learning: &mut Learning<'_>) -> Result<(Trust, Knowledge), Failure> {
         let (policy, state) = (learning.policy, learning.state);
         let trusted = match &self.channel {
-            Some(channel) => Some(trusted_channel(channel, policy, state)?),
-            None if self.keys.is_empty() => pinned(proof, policy, state)?,
+            Some(channel) => {
+                Some(trusted_channel(channel, policy, state, |trusted| self.check_configured(trusted))?)
+            }
+            None if self.keys.is_empty() => {
+                let pinned = pinned(proof, policy, state)?;
+                pinned.iter().try_for_each(|trusted| self.check_configured(trusted))?;
+                pinned
+            }
             None => return Ok((Trust::Keys(self.keys.clone()), Knowledge::Nothing)),
         };
         if let Some(trusted) = trusted {
-            self.check_configured(&trusted)?;
             let known = learning.of(trusted.name(), trusted.genesis())?;
             return Ok((Trust::Channel(Box::new(trusted)), known));
         }
