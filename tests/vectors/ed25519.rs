@@ -25,9 +25,9 @@ fn ed25519_signatures_get_the_same_verdicts() {
                 wrong.push(format!("{} {}: another verdict of the prepared key", test.tc_id, test.comment));
             }
             if ours {
-                accepted += 1
+                accepted += 1;
             } else {
-                refused += 1
+                refused += 1;
             }
             // "Acceptable" leaves the choice to the verifier; ours is strict.
             let theirs = test.result == TestResult::Valid;

@@ -103,9 +103,9 @@ fn judge<P: for<'a> Deserialize<'a>>(folder: &Path, verdict: impl Fn(&P) -> (boo
             serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let (ours, theirs, what) = verdict(&probe);
         if ours {
-            accepted += 1
+            accepted += 1;
         } else {
-            refused += 1
+            refused += 1;
         }
         if (ours != theirs) != path.ends_with(DIVERGES) {
             wrong.push(format!("{}: {what}: ours {ours}, theirs {theirs}", path.display()));
