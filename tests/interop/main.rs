@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may end anywhere")]
 
+mod cosigned;
 mod dsse;
 mod history;
 mod imported;
