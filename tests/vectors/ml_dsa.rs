@@ -21,9 +21,9 @@ fn ml_dsa_signatures_get_the_same_verdicts() {
         for test in &group.tests {
             let ours = key.as_ref().is_ok_and(|key| key.verify_raw(&test.msg, &test.sig).is_ok());
             if ours {
-                accepted += 1
+                accepted += 1;
             } else {
-                refused += 1
+                refused += 1;
             }
             // Cosignatures have no context string: what has one is signed for something else.
             let has_context = test.ctx.as_ref().is_some_and(|context| !context.is_empty());
