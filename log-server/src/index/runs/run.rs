@@ -41,6 +41,9 @@ const BATCH_BLOCKS: usize = 64;
 /// After how many blocks what was written is synced, so that no more waits for the disk when something else is.
 const SYNC_BLOCKS: u64 = 16 * BATCH_BLOCKS as u64;
 
+/// The highest number of a run in a list. A database that makes a run every microsecond gets there in 300,000 years.
+const MAX_NUMBER: u64 = i64::MAX as u64;
+
 /// How many blocks each list has, in the order of the lists.
 pub(super) type Counts = [u32; List::ALL.len()];
 
@@ -57,6 +60,11 @@ pub(super) struct Run {
 impl Run {
     /// The run with this number in `dir`, which has so many blocks.
     pub(super) fn open(dir: &Path, number: u64, blocks: Counts) -> Result<Self, StoreError> {
+        // Of a list that nobody wrote: no sum of these may overflow, nor the number after this one.
+        let sum = blocks.iter().try_fold(0u32, |sum, blocks| sum.checked_add(*blocks));
+        if sum.is_none() || number > MAX_NUMBER {
+            return Err(StoreError::Value);
+        }
         let path = path_of(dir, number);
         let file = File::open(&path).map_err(|source| failed(&path, source))?;
         let run = Self { number, blocks, path, file, is_synced: AtomicBool::new(true) };

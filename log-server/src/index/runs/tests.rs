@@ -187,6 +187,15 @@ fn files_that_are_not_what_was_written_are_an_error() {
     let opened = || Runs::open(dir.path(), &list);
     opened().unwrap();
     assert!(matches!(Runs::open(dir.path(), &list[..list.len() - 1]), Err(StoreError::Value)));
+    // Names that lead nowhere: numbers and counts up to the largest.
+    let named = |number: u64, blocks: [u32; 3]| {
+        let blocks = blocks.map(u32::to_be_bytes).concat();
+        Runs::open(dir.path(), &[&number.to_be_bytes()[..], &[0], &blocks].concat()).unwrap_err()
+    };
+    assert!(matches!(named(i64::MAX as u64, [1, 0, 0]), StoreError::Run { .. }));
+    assert!(matches!(named(i64::MAX as u64 + 1, [1, 0, 0]), StoreError::Value));
+    assert!(matches!(named(0, [u32::MAX, 0, 0]), StoreError::Length { .. }));
+    assert!(matches!(named(0, [u32::MAX, 0, 1]), StoreError::Value));
     // Of the same length, and whole, but the other's.
     fs::copy(&second, &first).unwrap();
     let swapped = opened().unwrap();
