@@ -20,19 +20,11 @@ impl Squatted {
     fn new() -> Self {
         let mut world = World::prepare(Kind::Records, 1, 1);
         let popular = Beside::start(&mut world, "popular.example/updates");
-        let squat = |args: &[&str]| {
-            let mut client = world.client();
-            client.arg("--json").args(args).args(["--state", "squatter", "--key", "squatter.key"]);
-            Finished::run(client.arg("--policy").arg(popular.policy())).expect(VERIFIED)
-        };
-        // The name of a key is nobody's either.
-        let mut keygen = world.client();
-        Finished::run(keygen.args(["keygen", "vendor.example/publish", "--out", "squatter.key"]))
-            .expect(VERIFIED);
-        squat(&["channel", "create", CHANNEL, "--owner", "Vendor", "--out", "squatted"]);
+        popular.squat_channel(&world, CHANNEL);
         for name in ["evil-1", "evil-2"] {
             fs::write(world.file(name), name).unwrap();
-            squat(&["publish", "release", name, "--version", name, "--channel-name", CHANNEL]);
+            let release = ["publish", "release", name, "--version", name, "--channel-name", CHANNEL];
+            popular.squat(&world, &release);
         }
         // The vendor opens the channel where the name is free.
         let shop = Shop::in_world(world, "0");

@@ -44,6 +44,30 @@ impl Beside {
         Self { log, dir, both }
     }
 
+    /// Runs the client of somebody with a key and memory of their own on this log, which must verify.
+    ///
+    /// # Panics
+    ///
+    /// If it does not.
+    #[track_caller]
+    pub fn squat(&self, world: &World, args: &[&str]) -> Finished {
+        let mut client = world.client();
+        client.arg("--json").args(args).args(["--state", "squatter", "--key", "squatter.key"]);
+        Finished::run(client.arg("--policy").arg(self.policy())).expect(0)
+    }
+
+    /// Lets somebody open a channel of this name here first, under a key of the name that the vendor's has: that is
+    /// nobody's either. The channel's proof is `squatted`.
+    ///
+    /// # Panics
+    ///
+    /// If it can't be opened.
+    pub fn squat_channel(&self, world: &World, channel: &str) {
+        let mut keygen = world.client();
+        Finished::run(keygen.args(["keygen", "vendor.example/publish", "--out", "squatter.key"])).expect(0);
+        self.squat(world, &["channel", "create", channel, "--owner", "Vendor", "--out", "squatted"]);
+    }
+
     /// Its base URL.
     pub fn url(&self) -> &str {
         self.log.url()

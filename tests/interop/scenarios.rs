@@ -181,18 +181,10 @@ fn a_squatter_of_the_channels_name_gets_no_version_verified() {
     let mut world = World::prepare(Kind::Records, 1, 1);
     let popular = Beside::start(&mut world, "popular.example/updates");
     unpack(&world);
-    let squat = |args: &[&str]| {
-        let mut client = world.client();
-        client.arg("--json").args(args).args(["--state", "squatter", "--key", "squatter.key"]);
-        Finished::run(client.arg("--policy").arg(popular.policy())).expect(VERIFIED)
-    };
-    let mut keygen = world.client();
-    Finished::run(keygen.args(["keygen", "vendor.example/publish", "--out", "squatter.key"]))
-        .expect(VERIFIED);
-    squat(&["channel", "create", CHANNEL, "--owner", "Vendor", "--out", "squatted"]);
+    popular.squat_channel(&world, CHANNEL);
     let bad = blinded(&world, "3.2.0");
-    squat(&rules("2.0.0", &[]));
-    squat(&rules(&bad, &[]));
+    popular.squat(&world, &rules("2.0.0", &[]));
+    popular.squat(&world, &rules(&bad, &[]));
     fs::rename(world.file("2.0.0.tlog-proof"), world.file("squatted.tlog-proof")).unwrap();
 
     // The vendor opens the channel where the name is free, and users get that record's id.
