@@ -17,10 +17,12 @@ use crate::publish::{Body, Draft, Place};
 use crate::test_log::{ORIGIN, TestLog, seconds, secret, vendor};
 
 mod artifact;
+mod client;
 mod known;
 mod log;
 mod memory;
 mod record;
+mod reviews;
 mod standing;
 
 const CHANNEL: &str = "vendor.example/agent";
