@@ -14,6 +14,7 @@ mod attack_updates;
 mod attacks_page;
 mod bundle;
 mod carry;
+mod carry_forged;
 mod client_channel;
 mod client_paging;
 mod client_rules;
