@@ -60,7 +60,8 @@ async fn published(world: &World, http: &reqwest::Client, policy: &Policy, size:
             http.get(format!("{}/checkpoint", world.url())).send().await.unwrap().bytes().await.unwrap();
         let note = SignedNote::parse(&bytes).unwrap();
         let head = policy.verify_log_signature(&note).unwrap().head();
-        if head.size.get() == size {
+        // Of a new log that nobody has cosigned yet there is its own word alone; all later ones come with a quorum.
+        if head.size.get() == size && (size > 0 || policy.verify(&note).is_ok()) {
             return bytes.to_vec();
         }
         assert!(head.size.get() < size, "the log published {} beyond {size}", head.size);
