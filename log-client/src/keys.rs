@@ -3,12 +3,14 @@
 //! A key is two files: the secret key text, mode 0600, and beside it `<file>.vkey` with the verifier key
 //! that is given to others. Both hold one line. Existing files are never overwritten: a lost secret key
 //! cannot be made again. A secret key that signs records may be encrypted under a passphrase, see [`encrypted`].
+//! Keys are Ed25519 keys; those of logs and witnesses may be ML-DSA-44 keys instead ([`KeyAlgorithm`]).
 
 pub mod encrypted;
 mod passphrase;
 
 use std::path::{Path, PathBuf};
 
+use clap::ValueEnum;
 use indelible_proto::note::{KeyError, KeyKind, KeyName, VerifierKey};
 use indelible_proto::sign::{RecordSigner, SecretKey};
 use zeroize::Zeroizing;
@@ -70,14 +72,33 @@ impl KeyFileError {
     }
 }
 
+/// What a new key signs with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum KeyAlgorithm {
+    /// Small keys and signatures, read by every client
+    #[default]
+    Ed25519,
+    /// Safe from quantum computers; 2,420 bytes a signature
+    #[value(name = "ml-dsa-44")]
+    MlDsa44,
+}
+
 /// A new secret key from the system's randomness.
 ///
 /// # Errors
-/// [`KeyFileError::Random`].
-pub fn generate(kind: KeyKind, name: KeyName) -> Result<SecretKey, KeyFileError> {
+/// [`KeyFileError::Random`]; [`KeyFileError::Key`] for a record key that is to be an ML-DSA-44 key, and for a name
+/// too long for one.
+pub fn generate(kind: KeyKind, algorithm: KeyAlgorithm, name: KeyName) -> Result<SecretKey, KeyFileError> {
     let mut seed = Zeroizing::new([0u8; 32]);
     getrandom::fill(seed.as_mut()).map_err(KeyFileError::Random)?;
-    Ok(SecretKey::from_seed(kind, name, *seed))
+    let made = match (algorithm, kind) {
+        (KeyAlgorithm::Ed25519, _) => return Ok(SecretKey::from_seed(kind, name, *seed)),
+        (KeyAlgorithm::MlDsa44, KeyKind::Log | KeyKind::Cosigner) => {
+            SecretKey::ml_dsa_from_seed(name.clone(), *seed)
+        }
+        (KeyAlgorithm::MlDsa44, KeyKind::Record) => Err(KeyError::NoMlDsaRecordKey),
+    };
+    made.map_err(|source| KeyFileError::Key { from: name.to_string(), source })
 }
 
 /// Writes `secret` to `path`, mode 0600, and its verifier key to `<path>.vkey`, which it returns the path
@@ -211,7 +232,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     fn key(kind: KeyKind) -> SecretKey {
-        generate(kind, KeyName::parse("vendor.example/publish").unwrap()).unwrap()
+        generate(kind, KeyAlgorithm::Ed25519, KeyName::parse("vendor.example/publish").unwrap()).unwrap()
     }
 
     #[test]
@@ -281,7 +302,7 @@ mod tests {
     fn a_file_whose_path_spells_a_key_does_not_stand_in_for_it() {
         let dir = tempfile::tempdir().unwrap();
         let name = KeyName::parse(dir.path().join("publish").to_str().unwrap()).unwrap();
-        let trusted = generate(KeyKind::Record, name).unwrap();
+        let trusted = generate(KeyKind::Record, KeyAlgorithm::Ed25519, name).unwrap();
         let vkey = trusted.verifier().to_string();
         let spelled = Path::new(&vkey);
         std::fs::create_dir_all(spelled.parent().unwrap()).unwrap();

@@ -187,7 +187,7 @@ impl TestChannel {
     pub(crate) fn note_at(&self, time: u64) -> SignedNote {
         let text = self.log.checkpoint_text(self.log.entries.len());
         let mut lines = vec![self.log.signer.sign(text.as_bytes())];
-        lines.extend(self.log.witnesses.iter().map(|witness| witness.cosign(&text, seconds(time))));
+        lines.extend(self.log.witnesses.iter().map(|witness| witness.cosign(&text, seconds(time)).unwrap()));
         SignedNote::new(text, lines).unwrap()
     }
 

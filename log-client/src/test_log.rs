@@ -87,7 +87,7 @@ impl TestLog {
         let text = self.checkpoint_text(size);
         let mut lines = vec![self.signer.sign(text.as_bytes())];
         for (i, witness) in self.witnesses.iter().take(witnesses).enumerate() {
-            lines.push(witness.cosign(&text, seconds(1_800_000_000 + i as u64)));
+            lines.push(witness.cosign(&text, seconds(1_800_000_000 + i as u64)).unwrap());
         }
         SignedNote::new(text, lines).unwrap()
     }

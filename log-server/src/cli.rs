@@ -16,6 +16,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
+use indelible_client::keys::KeyAlgorithm;
 use indelible_proto::checkpoint::Origin;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -59,6 +60,9 @@ struct InitArgs {
     /// What the log stores.
     #[arg(long, value_enum, default_value_t = LogKind::Records)]
     kind: LogKind,
+    /// What the log signs its checkpoints with, for all time.
+    #[arg(long, value_enum, default_value_t)]
+    algorithm: KeyAlgorithm,
     /// Address and port to listen on.
     #[arg(long, default_value_t = DEFAULT_LISTEN)]
     listen: SocketAddr,
@@ -128,6 +132,7 @@ fn run_init(args: InitArgs) -> anyhow::Result<()> {
         dir: args.dir,
         origin: args.origin,
         kind: args.kind,
+        algorithm: args.algorithm,
         listen: args.listen,
         public_url: args.public_url,
         witnessing: witnessing(args.no_witnesses, args.witness, args.quorum),

@@ -18,7 +18,7 @@ use std::time::Duration;
 use indelible_client::durable::{self, DurableError};
 use indelible_client::listen::Net;
 use indelible_proto::checkpoint::Origin;
-use indelible_proto::sign::LogSigner;
+use indelible_proto::sign::CheckpointSigner;
 use serde::Deserialize;
 
 use crate::http::clients::Rates;
@@ -381,7 +381,7 @@ open = {}
     }
 
     /// What the sequencer of the log in `dir` needs to know.
-    pub fn core_settings(&self, dir: &Path, origin: Origin, signer: LogSigner) -> CoreSettings {
+    pub fn core_settings(&self, dir: &Path, origin: Origin, signer: CheckpointSigner) -> CoreSettings {
         // Checked when the settings were read. Settings made in code with owners that are none open nothing.
         let openers = self.channels.openers().unwrap_or_else(|_| Openers::nobody());
         CoreSettings {

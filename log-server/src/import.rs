@@ -36,7 +36,6 @@ use indelible_proto::hash::sha256;
 use indelible_proto::note::{SignedNote, VerifierKey};
 use indelible_proto::policy::Policy;
 use indelible_proto::record::ChannelState;
-use indelible_proto::sign::Signer as _;
 use indelible_proto::size::{LeafIndex, TreeSize};
 use indelible_proto::tile::{BundleId, TileWidth};
 use indelible_proto::time::UnixSeconds;
@@ -195,7 +194,7 @@ impl Making<'_> {
         let draft = self.import.draft;
         let origin = Origin::parse(&draft.config.origin)?;
         let identity = Identity { origin_hash: sha256(origin.as_str().as_bytes()), kind: draft.config.kind };
-        let first = draft.first_checkpoint()?;
+        let first = draft.first_checkpoint(self.now)?;
         self.remake_journal(identity, &first)?;
         for name in ["tile", "tile/entries"] {
             let dir = self.dir.join(name);
@@ -209,7 +208,7 @@ impl Making<'_> {
                 false => partial,
                 true => self.full_bundle(base)?,
             };
-            let signed = SignedHead::sign(&origin, self.head, &draft.signer)?;
+            let signed = SignedHead::sign(&origin, self.head, &draft.signer, self.now)?;
             let checkpoint = self.checkpoint(&signed.note);
             let batch = Batch { first: base.next_index(), head: self.head, entries };
             let journal = self.dir.join(JOURNAL_DIR);

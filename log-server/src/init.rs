@@ -12,11 +12,12 @@ use std::path::{Path, PathBuf};
 
 use axum::http::Uri;
 use indelible_client::durable::{self, Access, DurableError};
-use indelible_client::keys::{self, KeyFileError};
+use indelible_client::keys::{self, KeyAlgorithm, KeyFileError};
 use indelible_proto::checkpoint::{Checkpoint, CheckpointError, Origin};
 use indelible_proto::note::{KeyError, KeyKind, KeyName, NoteError, SignedNote, VerifierKey};
 use indelible_proto::policy::{Policy, PolicyFileError};
-use indelible_proto::sign::{LogSigner, SecretKey, Signer as _};
+use indelible_proto::sign::{CheckpointSigner, SecretKey};
+use indelible_proto::time::UnixSeconds;
 use indelible_proto::tree::TreeHead;
 use zeroize::Zeroizing;
 
@@ -151,6 +152,8 @@ pub struct NewLog {
     pub dir: PathBuf,
     /// The log's identity.
     pub origin: Origin,
+    /// What it signs its checkpoints with.
+    pub algorithm: KeyAlgorithm,
     /// What it stores.
     pub kind: LogKind,
     /// Where it will listen.
@@ -168,11 +171,10 @@ pub fn init(new: &NewLog) -> Result<VerifierKey, InitError> {
         durable::create_dir(&new.dir).map_err(InitError::Write)?;
     }
     draft.write_identity(&new.dir)?;
-    let first = draft.first_checkpoint()?;
-    sequencer::create(&draft.config.core_settings(&new.dir, new.origin.clone(), draft.signer.clone()))
-        .map_err(InitError::Create)?;
+    let settings = draft.config.core_settings(&new.dir, new.origin.clone(), draft.signer.clone());
+    let first = sequencer::create(&settings).map_err(InitError::Create)?;
     let published = new.dir.join(DATA_DIR).join(CHECKPOINT_FILE);
-    durable::create_new(&published, &first.encode(), Access::Public).map_err(InitError::Write)?;
+    durable::create_new(&published, &first.note.encode(), Access::Public).map_err(InitError::Write)?;
     draft.write_settings(&new.dir)?;
     Ok(draft.signer.verifier().clone())
 }
@@ -180,7 +182,7 @@ pub fn init(new: &NewLog) -> Result<VerifierKey, InitError> {
 /// Everything of a log but its data, before any of it is written.
 #[derive(Debug)]
 pub(crate) struct Draft {
-    pub(crate) signer: LogSigner,
+    pub(crate) signer: CheckpointSigner,
     pub(crate) policy: String,
     pub(crate) config: Config,
     key_text: Zeroizing<String>,
@@ -191,7 +193,7 @@ impl Draft {
     pub(crate) fn of(new: &NewLog) -> Result<Self, InitError> {
         let name = KeyName::parse(new.origin.as_str()).map_err(InitError::KeyName)?;
         refuse_log_in(&new.dir)?;
-        let key = keys::generate(KeyKind::Log, name).map_err(InitError::Key)?;
+        let key = keys::generate(KeyKind::Log, new.algorithm, name).map_err(InitError::Key)?;
         let policy = policy_text(new, key.verifier())?;
         let config = Config::new(new.origin.as_str().to_owned(), new.kind, new.listen);
         Self::with_key(key, policy, config)
@@ -200,7 +202,7 @@ impl Draft {
     /// Of a log with this key and this policy.
     pub(crate) fn with_key(key: SecretKey, policy: String, config: Config) -> Result<Self, InitError> {
         let key_text = key.encode();
-        let signer = LogSigner::new(key).map_err(InitError::KeyName)?;
+        let signer = CheckpointSigner::new(key).map_err(InitError::KeyName)?;
         Ok(Self { signer, policy, config, key_text })
     }
 
@@ -221,12 +223,12 @@ impl Draft {
             .map_err(InitError::Write)
     }
 
-    /// The checkpoint of the empty log. Signing is deterministic: it is the one the data directory holds, too.
-    pub(crate) fn first_checkpoint(&self) -> Result<SignedNote, InitError> {
+    /// The checkpoint of the empty log, signed at `time`.
+    pub(crate) fn first_checkpoint(&self, time: UnixSeconds) -> Result<SignedNote, InitError> {
         let origin = Origin::parse(&self.config.origin).map_err(InitError::Checkpoint)?;
         let checkpoint = Checkpoint::new(origin, TreeHead::empty()).map_err(InitError::Checkpoint)?;
         let text = checkpoint.encode();
-        let signature = self.signer.sign(text.as_bytes());
+        let signature = self.signer.sign(&text, time).map_err(InitError::Note)?;
         SignedNote::new(text, vec![signature]).map_err(InitError::Note)
     }
 }

@@ -17,7 +17,7 @@ use indelible_proto::checkpoint::{CheckpointError, Origin};
 use indelible_proto::log_api::{MAX_BATCH_BYTES, MAX_BATCH_ENTRIES};
 use indelible_proto::note::KeyError;
 use indelible_proto::policy::{MAX_POLICY_BYTES, Policy, PolicyFileError};
-use indelible_proto::sign::{LogSigner, SecretKey, Signer as _};
+use indelible_proto::sign::{CheckpointSigner, SecretKey};
 use indelible_proto::time::UnixSeconds;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -209,7 +209,7 @@ impl RunError {
 struct Files {
     config: Config,
     origin: Origin,
-    signer: LogSigner,
+    signer: CheckpointSigner,
     policy: Policy,
 }
 
@@ -238,8 +238,8 @@ impl Files {
     }
 }
 
-fn load_signer(path: PathBuf) -> Result<LogSigner, RunError> {
-    LogSigner::new(load_key(path.clone())?).map_err(|source| RunError::Key { path, source })
+fn load_signer(path: PathBuf) -> Result<CheckpointSigner, RunError> {
+    CheckpointSigner::new(load_key(path.clone())?).map_err(|source| RunError::Key { path, source })
 }
 
 /// The secret key in this file.

@@ -11,7 +11,7 @@ use indelible_proto::checkpoint::{Checkpoint, Origin};
 use indelible_proto::hash::leaf_hash;
 use indelible_proto::note::{KeyKind, KeyName, SignedNote, VerifierKey};
 use indelible_proto::policy::Policy;
-use indelible_proto::sign::{CosignSigner, LogSigner, SecretKey, Signer as _};
+use indelible_proto::sign::{CheckpointSigner, CosignSigner, SecretKey};
 use indelible_proto::tile::RightEdge;
 use indelible_proto::time::UnixSeconds;
 use indelible_proto::tree::TreeHead;
@@ -38,8 +38,8 @@ pub(crate) fn secret(kind: KeyKind, name: &str, seed: u8) -> SecretKey {
     SecretKey::from_seed(kind, KeyName::parse(name).unwrap(), [seed; 32])
 }
 
-pub(crate) fn log_signer() -> LogSigner {
-    LogSigner::new(secret(KeyKind::Log, ORIGIN, 1)).unwrap()
+pub(crate) fn log_signer() -> CheckpointSigner {
+    CheckpointSigner::new(secret(KeyKind::Log, ORIGIN, 1)).unwrap()
 }
 
 pub(crate) fn cosigner(seed: u8) -> CosignSigner {
@@ -55,10 +55,10 @@ pub(crate) fn signed(head: TreeHead) -> SignedHead {
     signed_by(head, &log_signer())
 }
 
-fn signed_by(head: TreeHead, signer: &LogSigner) -> SignedHead {
+fn signed_by(head: TreeHead, signer: &CheckpointSigner) -> SignedHead {
     let checkpoint = Checkpoint::new(origin(), head).unwrap();
     let text = checkpoint.encode();
-    let signature = signer.sign(text.as_bytes());
+    let signature = signer.sign(&text, seconds(1)).unwrap();
     SignedHead { checkpoint, note: SignedNote::new(text, vec![signature]).unwrap() }
 }
 

@@ -109,13 +109,17 @@ impl ForkEvidence {
     /// Checks that the holder of `log_key` signed two checkpoints that cannot both be true.
     ///
     /// Any error means that this is *not* evidence. No policy is asked, nor any witness: a log is bound by
-    /// what it signed. The key's name need not be the origin.
+    /// what it signed. The name of an Ed25519 key need not be the origin; that of an ML-DSA-44 key has to be: nothing
+    /// else tells such a log's key from a witness's, and a witness that signs too much is no fork of the log.
     pub fn verify(&self, log_key: &VerifierKey) -> Result<Fork, EvidenceError> {
-        log_key.kind().require(KeyKind::Log).map_err(EvidenceError::Key)?;
+        log_key.require_of_log().map_err(EvidenceError::Key)?;
         let smaller = signed_checkpoint(&self.smaller, log_key, Side::Smaller)?;
         let larger = signed_checkpoint(&self.larger, log_key, Side::Larger)?;
         if smaller.origin() != larger.origin() {
             return Err(EvidenceError::OtherOrigin);
+        }
+        if log_key.kind() != KeyKind::Log && log_key.name().as_str() != smaller.origin().as_str() {
+            return Err(EvidenceError::NotOfTheLog);
         }
         let (small, large) = (smaller.head(), larger.head());
         if small.size > large.size {
@@ -241,6 +245,9 @@ pub enum EvidenceError {
     /// The notes are of different logs.
     #[error("the notes have different origins")]
     OtherOrigin,
+    /// An ML-DSA-44 key under another name than the log's.
+    #[error("the key has not the log's name: it may be a witness's, and this is no evidence against the log")]
+    NotOfTheLog,
     /// The first note's tree is the larger one.
     #[error("the smaller note states a larger size than the larger one")]
     Order,
@@ -266,6 +273,7 @@ impl EvidenceError {
             Self::NotSigned { .. } => "evidence-not-signed",
             Self::Checkpoint { .. } => "evidence-not-a-checkpoint",
             Self::OtherOrigin => "evidence-other-origin",
+            Self::NotOfTheLog => "evidence-not-of-the-log",
             Self::Order => "evidence-order",
             Self::EmptyTree => "evidence-empty-tree",
             Self::Proof(_) => "evidence-proof-invalid",

@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use indelible_client::keys::KeyAlgorithm;
 use indelible_proto::checkpoint::Origin;
 use indelible_proto::entry_bundle::Entry;
-use indelible_proto::sign::{LogSigner, SecretKey};
+use indelible_proto::sign::{CheckpointSigner, SecretKey};
 use indelible_server::config::{Config, DATA_DIR, KEY_FILE};
 use indelible_server::init::{self, NewLog, Witnessing};
 use indelible_server::kind::LogKind;
@@ -46,6 +47,7 @@ impl LocalLog {
         init::init(&NewLog {
             dir: log.dir(),
             origin: Origin::parse("log.example/bench")?,
+            algorithm: KeyAlgorithm::Ed25519,
             kind,
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             public_url: None,
@@ -62,7 +64,7 @@ impl LocalLog {
         let dir = self.dir();
         let config = Config::load(&dir)?;
         let key = std::fs::read_to_string(dir.join(KEY_FILE))?;
-        let signer = LogSigner::new(SecretKey::parse(key.trim_end())?)?;
+        let signer = CheckpointSigner::new(SecretKey::parse(key.trim_end())?)?;
         let origin = Origin::parse(&config.origin)?;
         Ok(Sequencer::open(config.core_settings(&dir, origin, signer))?)
     }

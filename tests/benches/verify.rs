@@ -102,7 +102,7 @@ impl Case {
         for number in 0..WITNESSES {
             let name = format!("witness.example/w{number}");
             let witness = CosignSigner::new(key(KeyKind::Cosigner, &name, 2 + number)?)?;
-            let line = witness.cosign(&text, time);
+            let line = witness.cosign(&text, time)?;
             let cosignature = Cosignature::parse(Algorithm::Ed25519, line.signature())?;
             let public_key = witness.verifier().public_key_bytes();
             signatures.push(Signed::new(public_key, signed_message(&text, time), cosignature.signature())?);

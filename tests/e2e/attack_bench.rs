@@ -56,7 +56,7 @@ impl Bench {
 
     /// The cosignature of witness `n`, made at `time`.
     pub(crate) fn witness_line(&self, n: usize, text: &str, time: u64) -> NoteSignature {
-        self.room.witness_signer(n).unwrap().cosign(text, UnixSeconds::new(time).unwrap())
+        self.room.witness_signer(n).unwrap().cosign(text, UnixSeconds::new(time).unwrap()).unwrap()
     }
 
     /// Signatures of `text` by the log and by all its witnesses, now.

@@ -73,7 +73,7 @@ fn lines_are_counted_once_and_up_to_a_limit() {
     let log = bench.log_line(text);
     let witness = |n: usize| bench.witness_line(n, text, then);
     let strangers = |count: usize| {
-        let stranger = stranger("stranger.example/s", 9).cosign(text, UNIX_TIME);
+        let stranger = stranger("stranger.example/s", 9).cosign(text, UNIX_TIME).unwrap();
         std::iter::repeat_n(stranger, count).collect::<Vec<NoteSignature>>()
     };
     let all = bench.lines(text);

@@ -55,7 +55,8 @@ impl Thief<'_> {
         let text = Bench::checkpoint(size, &root);
         let log = LogSigner::new(self.secret("log/log.key")).unwrap();
         let witness = CosignSigner::new(self.secret("witness-0/witness.key")).unwrap();
-        let lines = [log.sign(text.as_bytes()), witness.cosign(&text, UnixSeconds::new(time).unwrap())];
+        let lines =
+            [log.sign(text.as_bytes()), witness.cosign(&text, UnixSeconds::new(time).unwrap()).unwrap()];
         let bytes = proof(leaf, size - 1, &path, &note(&text, &lines));
         fs::write(self.shop.file(&format!("{name}.tlog-proof")), bytes).unwrap();
     }
@@ -270,7 +271,8 @@ fn a_channel_file_under_another_tree_of_a_known_size_is_evidence() {
     let text = tree.checkpoint(size).text().to_owned();
     let log = LogSigner::new(thief.secret("log/log.key")).unwrap();
     let witness = CosignSigner::new(thief.secret("witness-0/witness.key")).unwrap();
-    let lines = vec![log.sign(text.as_bytes()), witness.cosign(&text, UnixSeconds::new(now()).unwrap())];
+    let lines =
+        vec![log.sign(text.as_bytes()), witness.cosign(&text, UnixSeconds::new(now()).unwrap()).unwrap()];
     let note = SignedNote::new(text, lines).unwrap();
     let newest = tree.proof(1, size, note.clone());
     let newest = NewestProof { index: newest.index(), proof: newest.proof().clone() };

@@ -160,7 +160,7 @@ fn policy_of_one(room: &Room, witness: usize) -> String {
 fn cosigned(room: &Room, file: &str, witnesses: &[usize], time: UnixSeconds) -> Vec<u8> {
     let proof = LogProof::parse(&room.read(file)).unwrap();
     let text = proof.note().text().to_owned();
-    let cosign = |n: &usize| room.witness_signer(*n).unwrap().cosign(&text, time);
+    let cosign = |n: &usize| room.witness_signer(*n).unwrap().cosign(&text, time).unwrap();
     let lines = std::iter::once(proof.note().signatures()[0].clone()).chain(witnesses.iter().map(cosign));
     with_signatures(&proof, lines.collect()).encode()
 }

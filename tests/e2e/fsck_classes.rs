@@ -61,7 +61,8 @@ fn a_checkpoint_without_its_witnesses_or_with_a_stranger() {
     fs::write(&published, note(signed.text(), &signed.signatures()[..1])).unwrap();
     has(fsck(&world), "published-policy");
     let mut with_stranger = signed;
-    let line = stranger("stranger.example/s", 1).cosign(with_stranger.text(), UnixSeconds::new(1).unwrap());
+    let line =
+        stranger("stranger.example/s", 1).cosign(with_stranger.text(), UnixSeconds::new(1).unwrap()).unwrap();
     with_stranger.add_signature(line).unwrap();
     fs::write(&published, with_stranger.encode()).unwrap();
     has(fsck(&world), "published-line-unknown");

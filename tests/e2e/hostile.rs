@@ -152,7 +152,7 @@ fn a_log_publishes_beside_a_witness_that_answers_nonsense() {
     let forged = encode_cosignatures(&[cosignature(&key, "some other text\n")]);
     let unknown = stranger("stranger.example/s", 5);
     let time = indelible_proto::time::UnixSeconds::new(1_800_000_000).unwrap();
-    let foreign = encode_cosignatures(&[unknown.cosign("some other text\n", time)]);
+    let foreign = encode_cosignatures(&[unknown.cosign("some other text\n", time).unwrap()]);
     let size = "content-type: text/x.tlog.size\r\n";
     let nonsense: [(&str, Vec<u8>); 13] = [
         ("nothing", Vec::new()),

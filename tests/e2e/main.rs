@@ -31,6 +31,7 @@ mod import;
 mod log_input;
 mod lookup;
 mod ml_dsa;
+mod ml_dsa_log;
 mod mutations;
 mod operating;
 mod policy;

@@ -1,41 +1,35 @@
 //! Witnesses with ML-DSA-44 keys, through the program: policies name them, and what they cosigned counts.
 
-use indelible_proto::cosignature::signed_subtree;
 use indelible_proto::hash::sha256;
-use indelible_proto::note::{NoteSignature, VerifierKey};
+use indelible_proto::note::{KeyName, NoteSignature, VerifierKey};
+use indelible_proto::sign::{CosignSigner, SecretKey};
 use indelible_proto::time::UnixSeconds;
 use indelible_proto::wire::encode_base64;
 use indelible_tests::Finished;
-use ml_dsa::{ExpandedSigningKey, MlDsa44, SigningKey};
 
 use crate::attack_bench::{Bench, note, now};
 use crate::exit::{REFUSED, USAGE, VERIFIED};
 use crate::published::WITNESSES;
 
-/// A witness's second key; no program of ours signs with one.
-struct Witness {
-    key: ExpandedSigningKey<MlDsa44>,
-    verifier: VerifierKey,
-}
+/// A witness's second key.
+struct Witness(CosignSigner);
 
 impl Witness {
     fn new(name: &str, seed: u8) -> Self {
-        let key = SigningKey::from_seed(&[seed; 32].into()).expanded_key().clone();
-        let public = key.verifying_key().encode();
-        let id = sha256(&[name.as_bytes(), b"\n\x06", &public].concat()).to_hex();
-        let text = format!("{name}+{}+{}", &id[..8], encode_base64([b"\x06", &public[..]].concat()));
-        Self { key, verifier: VerifierKey::parse(&text).unwrap() }
+        let key = SecretKey::ml_dsa_from_seed(KeyName::parse(name).unwrap(), [seed; 32]).unwrap();
+        Self(CosignSigner::new(key).unwrap())
+    }
+
+    fn verifier(&self) -> &VerifierKey {
+        self.0.verifier()
     }
 
     fn cosign(&self, text: &str, time: u64) -> NoteSignature {
-        let at = UnixSeconds::new(time).unwrap();
-        let message = signed_subtree(self.verifier.name(), text, at).unwrap();
-        let signature = self.key.sign_deterministic(&message, b"").unwrap().encode();
-        self.line([&time.to_be_bytes()[..], &signature].concat())
+        self.0.cosign(text, UnixSeconds::new(time).unwrap()).unwrap()
     }
 
     fn line(&self, bytes: Vec<u8>) -> NoteSignature {
-        NoteSignature::new(self.verifier.name().clone(), self.verifier.id(), bytes).unwrap()
+        NoteSignature::new(self.verifier().name().clone(), self.verifier().id(), bytes).unwrap()
     }
 }
 
@@ -49,7 +43,7 @@ fn policy(bench: &Bench, witnesses: &[Witness], rules: &str) -> String {
     let own = bench.policy();
     let keys = own.lines().filter(|line| !line.starts_with("group ") && !line.starts_with("quorum "));
     let second =
-        witnesses.iter().enumerate().map(|(n, witness)| format!("witness M{n} {}", witness.verifier));
+        witnesses.iter().enumerate().map(|(n, witness)| format!("witness M{n} {}", witness.verifier()));
     let lines: String = keys.map(str::to_owned).chain(second).map(|line| line + "\n").collect();
     lines + rules
 }

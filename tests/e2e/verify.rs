@@ -148,7 +148,7 @@ fn two_times_of_one_witness_are_one_witness() {
         "policy.txt",
         format!("{log_line}\nwitness a {}\nwitness b {w0}\ngroup both 2 a b\nquorum both\n", ours.verifier()),
     );
-    let at = |time: u64| ours.cosign(proof.note().text(), UnixSeconds::new(time).unwrap());
+    let at = |time: u64| ours.cosign(proof.note().text(), UnixSeconds::new(time).unwrap()).unwrap();
     let log = proof.note().signatures()[0].clone();
     let w0_line = proof.note().signatures().iter().find(|line| line.names(&w0)).unwrap().clone();
     let verify = |lines: Vec<NoteSignature>| {
@@ -223,6 +223,7 @@ fn lines_of_keys_nobody_knows_change_nothing() {
     let unknown = |seed: u8| {
         stranger(&format!("stranger.example/{seed}"), seed)
             .cosign(proof.note().text(), UnixSeconds::new(1_800_000_000).unwrap())
+            .unwrap()
     };
     let many: Vec<NoteSignature> =
         (0..100).map(unknown).chain(proof.note().signatures().iter().cloned()).collect();

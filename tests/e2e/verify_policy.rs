@@ -108,7 +108,7 @@ fn explain_shows_every_check_and_json_gives_the_same() {
     // What was left out of account is said, and what failed, and what could not be asked for that.
     let proof = room.proof("agent-1");
     let stranger = stranger("stranger.example/s", 8);
-    let line = stranger.cosign(proof.note().text(), UnixSeconds::new(1_800_000_000).unwrap());
+    let line = stranger.cosign(proof.note().text(), UnixSeconds::new(1_800_000_000).unwrap()).unwrap();
     let lines = [proof.note().signatures()[..2].to_vec(), vec![line]].concat();
     room.write("tried.tlog-proof", with_signatures(&proof, lines).encode());
     let args = ["agent-1", "--proof", "tried.tlog-proof", "--no-state"];

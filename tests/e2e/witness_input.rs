@@ -169,7 +169,7 @@ fn a_line_forged_in_its_own_name_spoils_nothing() {
         request.note.add_signature(cosignature(&bench.key, &text)).unwrap();
         let unknown = stranger("stranger.example", 4);
         let time = UnixSeconds::new(1_800_000_000).unwrap();
-        request.note.add_signature(unknown.cosign(&text, time)).unwrap();
+        request.note.add_signature(unknown.cosign(&text, time).unwrap()).unwrap();
         request
     };
     for (old, new) in [(0, 2), (2, 5), (5, 8)] {

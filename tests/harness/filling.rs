@@ -4,7 +4,7 @@ use std::path::Path;
 
 use indelible_proto::checkpoint::Origin;
 use indelible_proto::entry_bundle::Entry;
-use indelible_proto::sign::{LogSigner, SecretKey};
+use indelible_proto::sign::{CheckpointSigner, SecretKey};
 use indelible_server::config::{Config, KEY_FILE};
 use indelible_server::sequencer::{CoreSettings, Sequencer, Submission, Tuning};
 
@@ -29,7 +29,7 @@ pub fn settings(dir: &Path) -> CoreSettings {
     let origin = Origin::parse(&config.origin).expect("the settings have an origin");
     let key = std::fs::read_to_string(dir.join(KEY_FILE)).expect("the log has a key");
     let key = SecretKey::parse(key.trim_end()).expect("the key is one");
-    let mut settings = config.core_settings(dir, origin, LogSigner::new(key).expect("it is a log's"));
+    let mut settings = config.core_settings(dir, origin, CheckpointSigner::new(key).expect("it is a log's"));
     settings.queue_entries = usize::try_from(2 * GROUP).expect("a small number");
     settings
 }

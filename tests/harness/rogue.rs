@@ -10,15 +10,16 @@ use indelible_proto::entry_bundle::{Entry, EntryBundle};
 use indelible_proto::hash::{Hash, node_hash};
 use indelible_proto::note::SignedNote;
 use indelible_proto::proof::LogProof;
-use indelible_proto::sign::{LogSigner, SecretKey, Signer as _};
+use indelible_proto::sign::{CheckpointSigner, SecretKey};
 use indelible_proto::size::{LeafIndex, TreeSize};
 use indelible_proto::tile::{BundleId, Tile, TileId};
+use indelible_proto::time::UnixSeconds;
 use indelible_proto::tree::{ConsistencyPlan, ConsistencyProof, InclusionPlan, NodeId, RootPlan, TreeHead};
 
 /// A tree of the rogue's own making.
 #[derive(Debug)]
 pub struct Rogue {
-    signer: LogSigner,
+    signer: CheckpointSigner,
     entries: Vec<Entry>,
 }
 
@@ -31,7 +32,7 @@ impl Rogue {
     pub fn new(key_file: &Path, entries: Vec<Entry>) -> Self {
         let text = std::fs::read_to_string(key_file).expect("the stolen key can be read");
         let key = SecretKey::parse(text.trim_end_matches('\n')).expect("the stolen key is a key");
-        Self { signer: LogSigner::new(key).expect("the stolen key is a log key"), entries }
+        Self { signer: CheckpointSigner::new(key).expect("the stolen key is a log key"), entries }
     }
 
     /// Changes the entry at `index`.
@@ -65,7 +66,8 @@ impl Rogue {
         let origin =
             Origin::parse(self.signer.verifier().name().as_str()).expect("the key's name is its origin");
         let text = Checkpoint::new(origin, self.head(size)).expect("a possible head").encode();
-        let signature = self.signer.sign(text.as_bytes());
+        let time = UnixSeconds::new(1_800_000_000).expect("a time");
+        let signature = self.signer.sign(&text, time).expect("a checkpoint can be signed");
         SignedNote::new(text, vec![signature]).expect("a well-formed note")
     }
 

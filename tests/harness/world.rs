@@ -51,15 +51,33 @@ impl World {
     ///
     /// If any of it cannot be made.
     pub fn prepare(kind: Kind, witnesses: usize, quorum: usize) -> Self {
+        Self::prepare_with(&[], kind, witnesses, quorum)
+    }
+
+    /// The same, of a log and witnesses that all sign with ML-DSA-44 keys.
+    ///
+    /// # Panics
+    ///
+    /// If any of it cannot be made.
+    pub fn prepare_ml_dsa(kind: Kind, witnesses: usize, quorum: usize) -> Self {
+        Self::prepare_with(&["--algorithm", "ml-dsa-44"], kind, witnesses, quorum)
+    }
+
+    /// `keys` is what log and witnesses are told of their keys.
+    fn prepare_with(keys: &[&str], kind: Kind, witnesses: usize, quorum: usize) -> Self {
         let dir = TempDir::with_prefix("indelible-").expect("a folder can be made");
         let world = Self { log: None, witnesses: (0..witnesses).map(|_| None).collect(), dir };
         let mut init = world.server();
-        init.arg("init").arg(world.log_dir()).args(["--origin", ORIGIN, "--listen", &free_address()]);
+        init.arg("init")
+            .arg(world.log_dir())
+            .args(["--origin", ORIGIN, "--listen", &free_address()])
+            .args(keys);
         init.args(["--kind", if kind == Kind::Raw { "raw" } else { "records" }]);
         for n in 0..witnesses {
             let (name, address) = (format!("witness.example/w{n}"), free_address());
             let mut made = Command::new(&binaries().witness);
             made.arg("init").arg(world.witness_dir(n)).args(["--name", &name, "--listen", &address]);
+            made.args(keys);
             Finished::run(&mut made).expect(0);
             init.arg("--witness").arg(format!("{} http://{address}", world.witness_vkey(n)));
         }

@@ -123,13 +123,13 @@ func fetcher(t *testing.T) *torchwood.TileFetcher {
 	return f
 }
 
-// Every checkpoint opens with Go's own note package: the log's signature with its Ed25519 verifier,
-// each cosignature with torchwood's.
+// Every checkpoint opens with Go's own note package: an Ed25519 signature of the log with that package's verifier,
+// each cosignature, be it the log's, with torchwood's.
 func TestCheckpointsAreNotes(t *testing.T) {
 	keys := vkeys(t)
-	log, err := note.NewVerifier(keys[0])
+	log, err := torchwood.NewLogVerifier(keys[0])
 	if err != nil {
-		t.Fatalf("x/mod refuses our log key: %v", err)
+		t.Fatalf("Go refuses our log key: %v", err)
 	}
 	verifiers := []note.Verifier{log}
 	for _, k := range keys[1:] {

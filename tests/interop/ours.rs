@@ -69,7 +69,7 @@ async fn published(world: &World, http: &reqwest::Client, policy: &Policy, size:
     }
 }
 
-async fn write_fixtures(world: &World, dir: &Path) {
+async fn write_fixtures(world: &World, dir: &Path, sizes: Vec<u64>) {
     let log = LogClient::new(Source::http(world.url(), &HttpClient::new(Timeouts::default()).unwrap()));
     let http = reqwest::Client::new();
     let policy_text = std::fs::read(world.policy()).unwrap();
@@ -83,7 +83,7 @@ async fn write_fixtures(world: &World, dir: &Path) {
     let mut consistency = std::fs::File::create(dir.join("consistency.jsonl")).unwrap();
     let mut heads: BTreeMap<u64, TreeHead> = BTreeMap::new();
     let mut at = 0;
-    for size in sizes() {
+    for size in sizes {
         let bytes = grow(world, &http, &policy, at, size).await;
         at = size;
         std::fs::write(dir.join(format!("checkpoints/{size}")), &bytes).unwrap();
@@ -118,10 +118,21 @@ async fn write_fixtures(world: &World, dir: &Path) {
 
 #[test]
 fn go_accepts_what_a_running_log_makes() {
-    let world = World::start(Kind::Raw, 3, 2);
+    judge(&World::start(Kind::Raw, 3, 2), sizes());
+}
+
+/// Log and witnesses sign with ML-DSA-44 keys; the tree is the same, so some sizes are enough.
+#[test]
+fn go_accepts_what_a_log_with_ml_dsa_keys_makes() {
+    let mut world = World::prepare_ml_dsa(Kind::Raw, 3, 2);
+    world.start_all();
+    judge(&world, vec![0, 1, 2, 255, 256, 257, 600]);
+}
+
+fn judge(world: &World, sizes: Vec<u64>) {
     let dir = tempfile::tempdir().unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(write_fixtures(&world, dir.path()));
+    runtime.block_on(write_fixtures(world, dir.path(), sizes));
     let judged = go(&["test", "-count=1", "-v", "./..."], &[("JUDGE_DIR", dir.path())]).expect(0);
     for test in [
         "TestCheckpointsAreNotes",

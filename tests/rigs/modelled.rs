@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use indelible_proto::checkpoint::{Checkpoint, Origin};
+use indelible_proto::checkpoint::Origin;
 use indelible_proto::entry_bundle::{Entry, EntryBundle};
 use indelible_proto::hash::Hash;
-use indelible_proto::note::{KeyKind, KeyName, SignedNote};
+use indelible_proto::note::{KeyKind, KeyName};
 use indelible_proto::policy::Policy;
-use indelible_proto::sign::{LogSigner, SecretKey, Signer as _};
+use indelible_proto::sign::{CheckpointSigner, SecretKey};
 use indelible_proto::tile::BundleId;
 use indelible_proto::time::UnixSeconds;
 use indelible_proto::tree::{Frontier, TreeHead};
@@ -36,9 +36,9 @@ const BUNDLE_ENTRIES: usize = 256;
 /// How long to wait before looking for an answer again.
 const LOOK_AGAIN: Duration = Duration::from_micros(20);
 
-fn signer() -> Result<LogSigner> {
+fn signer() -> Result<CheckpointSigner> {
     let name = KeyName::parse(ORIGIN)?;
-    Ok(LogSigner::new(SecretKey::from_seed(KeyKind::Log, name, [7; 32]))?)
+    Ok(CheckpointSigner::new(SecretKey::from_seed(KeyKind::Log, name, [7; 32]))?)
 }
 
 /// A place for indices, in memory if there is such a place: they are on no modelled disk.
@@ -79,14 +79,11 @@ pub(crate) fn tuning(segment_bytes: u64) -> Tuning {
 /// A disk with a new log, as `init` leaves it; and what was on it before its checkpoint was published.
 pub(crate) fn create(disk: &ModelDisk, index_dir: &Path, tuning: &Tuning) -> Result<Image> {
     let settings = settings(disk, index_dir)?;
-    sequencer::create_tuned(&settings, tuning)?;
+    let first = sequencer::create_tuned(&settings, tuning)?;
     let unpublished = disk.image();
-    let text = Checkpoint::new(settings.origin, TreeHead::empty())?.encode();
-    let signature = settings.signer.sign(text.as_bytes());
-    let note = SignedNote::new(text, vec![signature])?;
     let path = data_dir().join(CHECKPOINT_FILE);
     let file = disk.create(&path)?;
-    file.write_at(&note.encode(), 0)?;
+    file.write_at(&first.note.encode(), 0)?;
     file.sync()?;
     disk.sync_dir(&data_dir())?;
     Ok(unpublished)

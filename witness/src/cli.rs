@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use indelible_client::keys::KeyAlgorithm;
 use indelible_proto::checkpoint::Origin;
 use indelible_proto::note::{KeyName, VerifierKey};
 use tracing_subscriber::EnvFilter;
@@ -36,6 +37,9 @@ enum Command {
         /// Name the witness signs under, a URL without its scheme, like witness.example/w1
         #[arg(long, value_parser = parse_name)]
         name: KeyName,
+        /// What the witness signs with, for all time
+        #[arg(long, value_enum, default_value_t)]
+        algorithm: KeyAlgorithm,
         /// Address to listen on
         #[arg(long, value_name = "ADDR", default_value_t = config::default_listen())]
         listen: SocketAddr,
@@ -76,8 +80,8 @@ pub fn main() -> ExitCode {
 
 fn execute(command: Command) -> anyhow::Result<()> {
     match command {
-        Command::Init { dir, name, listen } => {
-            let key = init::init(&dir, name, listen, clock::system()())?;
+        Command::Init { dir, name, algorithm, listen } => {
+            let key = init::init(&dir, name, algorithm, listen, clock::system()())?;
             print_line(&key.encode())
         }
         Command::AddLog { dir, key, origin } => {

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use indelible_client::durable::{self, Access, DirLock, DurableError};
+use indelible_client::keys::{self, KeyAlgorithm, KeyFileError};
 use indelible_proto::checkpoint::Origin;
 use indelible_proto::note::{KeyError, KeyKind, KeyName, VerifierKey};
 use indelible_proto::sign::{CosignSigner, SecretKey};
@@ -81,6 +82,7 @@ impl Layout {
 pub fn init(
     dir: &Path,
     name: KeyName,
+    algorithm: KeyAlgorithm,
     listen: SocketAddr,
     now: UnixSeconds,
 ) -> Result<VerifierKey, SetupError> {
@@ -93,9 +95,7 @@ pub fn init(
     let _lock = DirLock::acquire(dir)?;
     let layout = Layout::new(dir);
 
-    let mut seed = zeroize::Zeroizing::new([0; 32]);
-    getrandom::fill(&mut *seed).map_err(SetupError::Random)?;
-    let key = SecretKey::from_seed(KeyKind::Cosigner, name, *seed);
+    let key = keys::generate(KeyKind::Cosigner, algorithm, name)?;
     let vkey = key.verifier().clone();
 
     let text = zeroize::Zeroizing::new([key.encode().as_str(), "\n"].concat());
@@ -164,9 +164,9 @@ pub enum SetupError {
     /// The system refused to read or write.
     #[error(transparent)]
     File(#[from] DurableError),
-    /// The system has no randomness to give.
-    #[error("no random bytes from the system")]
-    Random(#[source] getrandom::Error),
+    /// No key could be made.
+    #[error("cannot make the witness's key")]
+    Generate(#[from] KeyFileError),
     /// The witness's key is not one.
     #[error("not a witness's key")]
     Key(#[from] KeyError),

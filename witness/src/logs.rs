@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use indelible_proto::checkpoint::{CheckpointError, Origin};
-use indelible_proto::note::{KeyError, KeyKind, KeyName, VerifierKey};
+use indelible_proto::note::{KeyError, KeyName, VerifierKey};
 
 /// Longest list in bytes: more than 40,000 logs with long names.
 pub const MAX_LIST_BYTES: usize = 16 * 1024 * 1024;
@@ -32,9 +32,7 @@ impl KnownLog {
     /// # Errors
     /// [`LogsError::Key`] if the key is not a log's.
     pub fn new(origin: Origin, key: VerifierKey) -> Result<Self, LogsError> {
-        if key.kind() != KeyKind::Log {
-            return Err(LogsError::Key(KeyError::WrongKind { expected: KeyKind::Log, got: key.kind() }));
-        }
+        key.require_of_log()?;
         Ok(Self { origin, key })
     }
 
@@ -205,6 +203,7 @@ impl LogsError {
 
 #[cfg(test)]
 mod tests {
+    use indelible_proto::note::KeyKind;
     use indelible_proto::sign::SecretKey;
 
     use super::*;
@@ -257,6 +256,8 @@ mod tests {
             let error = KnownLog::new(Origin::parse("a").unwrap(), key(kind, "a", 1)).unwrap_err();
             assert_eq!(error.code(), "key-wrong-kind");
         }
+        let ml_dsa = SecretKey::ml_dsa_from_seed(KeyName::parse("a").unwrap(), [1; 32]).unwrap();
+        assert!(KnownLog::new(Origin::parse("a").unwrap(), ml_dsa.verifier().clone()).is_ok());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use indelible_proto::time::UnixSeconds;
 
 use crate::clock::Clock;
 use crate::decide::{Holding, Window, decide};
-use crate::held::Held;
+use crate::held::{Held, HeldError};
 use crate::logs::KnownLogs;
 use crate::refusal::Refusal;
 use crate::store::{Cell, CellGuard, Store, StoreError};
@@ -101,12 +101,15 @@ impl Witness {
         guard: &mut CellGuard<'_>,
         cell: &Cell,
     ) -> Result<NoteSignature, Refusal> {
-        let cosignature = self.signer.cosign(text, now);
-        let lines = vec![submission.log_signature().clone(), cosignature.clone()];
-        let note = SignedNote::new(text.to_owned(), lines);
         // The check that loading makes, so that nothing is written that would not load.
-        let held = note.map_err(Into::into).and_then(|note| Held::verify(note, cell.log(), self.key()));
-        let held = held.map_err(|error| {
+        let signed = self.signer.cosign(text, now).and_then(|cosignature| {
+            let lines = vec![submission.log_signature().clone(), cosignature.clone()];
+            Ok((cosignature, SignedNote::new(text.to_owned(), lines)?))
+        });
+        let verified = signed
+            .map_err(HeldError::from)
+            .and_then(|(cosignature, note)| Ok((cosignature, Held::verify(note, cell.log(), self.key())?)));
+        let (cosignature, held) = verified.map_err(|error| {
             tracing::error!(log = %cell.log().origin().as_str().escape_debug(), %error, "refusing a note of our own making");
             Refusal::NotStored
         })?;

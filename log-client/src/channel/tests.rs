@@ -184,7 +184,7 @@ fn one_lying_witness_does_not_make_a_change_older() {
     let change = channel.change(&[2], &[1], 0);
     let text = channel.log.checkpoint_text(channel.log.entries.len());
     let mut lines = channel.note_at(NOW).signatures()[..2].to_vec();
-    lines.push(channel.log.witnesses[1].cosign(&text, seconds(5)));
+    lines.push(channel.log.witnesses[1].cosign(&text, seconds(5)).unwrap());
     let note = SignedNote::new(text, lines).unwrap();
     let file = channel.file(NOW);
     let mut bytes = file.encode();

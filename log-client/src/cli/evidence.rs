@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Subcommand};
 use indelible_proto::evidence::{EvidenceError, Fork, ForkEvidence, Side};
-use indelible_proto::note::{KeyKind, VerifierKey};
+use indelible_proto::note::VerifierKey;
 use indelible_proto::tree::TreeHead;
 use serde_json::{Value, json};
 
@@ -82,7 +82,7 @@ fn log_keys(args: &VerifyArgs) -> Result<Vec<VerifierKey>, Failure> {
     if let Some(vkey) = &args.log_key {
         let next = "pass the log's verifier key as its operator publishes it, in quotes";
         let key = VerifierKey::parse(vkey).map_err(|error| Failure::usage(error.code(), error, next))?;
-        if key.kind() != KeyKind::Log {
+        if key.require_of_log().is_err() {
             return Err(Failure::usage("not-a-log-key", format!("{vkey} is not the key of a log"), next));
         }
         keys.push(key);
@@ -135,6 +135,7 @@ fn head(head: TreeHead) -> Value {
 #[cfg(test)]
 mod tests {
     use indelible_proto::hash::Hash;
+    use indelible_proto::note::KeyKind;
     use indelible_proto::sign::Signer as _;
     use indelible_proto::tree::ConsistencyProof;
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use indelible_proto::evidence::ForkEvidence;
 use indelible_proto::hash::sha256;
+use indelible_proto::note::KeyError;
 use indelible_proto::policy::{MAX_POLICY_BYTES, Policy};
 use indelible_proto::proof::LogProof;
 use indelible_proto::record::ChannelName;
@@ -313,6 +314,10 @@ pub(super) fn key_failure(error: &KeyFileError) -> Failure {
             "try the passphrase again; if it is right, restore the key from your backup"
         }
         KeyFileError::Missing(_) => "pass a verifier key, or the path of a .vkey file",
+        KeyFileError::Key { source: KeyError::NoMlDsaRecordKey, .. } => {
+            "leave --algorithm out for a key that signs records"
+        }
+        KeyFileError::Key { source: KeyError::NameTooLong { .. }, .. } => "choose a shorter name for the key",
         KeyFileError::Key { .. } => "records are signed with keys made by: indelible keygen --kind record",
     };
     Failure::usage(error.code(), chain(error), next)

@@ -8,7 +8,7 @@ use indelible_proto::note::{KeyKind, KeyName};
 use super::console::{Console, Output};
 use super::exit::{Exit, Failure};
 use super::inputs::key_failure;
-use crate::keys;
+use crate::keys::{self, KeyAlgorithm};
 
 /// Make a key pair
 ///
@@ -17,7 +17,8 @@ use crate::keys;
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   indelible keygen vendor.example/publish --out publish.key
-  indelible keygen vendor.example/publish --out publish.key --encrypt")]
+  indelible keygen vendor.example/publish --out publish.key --encrypt
+  indelible keygen log.example/main --kind log --algorithm ml-dsa-44 --out log.key")]
 pub(super) struct KeygenArgs {
     /// Name of the key: by convention a domain you own and a word, without spaces and '+'
     #[arg(value_parser = KeyName::parse)]
@@ -34,6 +35,9 @@ pub(super) struct KeygenArgs {
     /// What the key signs
     #[arg(long, value_enum, default_value_t = Kind::Record)]
     kind: Kind,
+    /// What the key signs with; records are signed with Ed25519 only
+    #[arg(long, value_enum, default_value_t)]
+    algorithm: KeyAlgorithm,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -56,7 +60,7 @@ pub(super) fn run(args: KeygenArgs, console: Console) -> Result<Exit, Failure> {
         let next = "leave --encrypt out: a server has to start without anybody at a terminal";
         return Err(Failure::usage("key-wrong-kind", "only keys that sign records can be encrypted", next));
     }
-    let secret = keys::generate(kind, args.name).map_err(|error| key_failure(&error))?;
+    let secret = keys::generate(kind, args.algorithm, args.name).map_err(|error| key_failure(&error))?;
     let written = match args.encrypt {
         true => keys::Passphrase::from(args.passphrase_file)
             .choose(&args.out)

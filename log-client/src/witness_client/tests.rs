@@ -3,13 +3,10 @@ use std::net::{TcpListener, TcpStream};
 use std::thread::{self, JoinHandle};
 
 use indelible_proto::checkpoint::Checkpoint;
-use indelible_proto::cosignature::signed_subtree;
-use indelible_proto::hash::sha256;
 use indelible_proto::note::{KeyName, NoteSignature};
 use indelible_proto::sign::{CosignSigner, LogSigner, SecretKey, Signer as _};
 use indelible_proto::time::UnixSeconds;
 use indelible_proto::tree::TreeHead;
-use indelible_proto::wire::encode_base64;
 use indelible_proto::witness_api::{encode_cosignatures, encode_size};
 
 use super::*;
@@ -38,7 +35,7 @@ fn no_proof() -> ConsistencyProof {
 }
 
 fn cosignature(seed: u8, text: &str) -> NoteSignature {
-    signer(seed).cosign(text, UnixSeconds::new(1_767_225_600).unwrap())
+    signer(seed).cosign(text, UnixSeconds::new(1_767_225_600).unwrap()).unwrap()
 }
 
 /// A witness that gives one answer and tells what it was asked.
@@ -114,27 +111,19 @@ async fn takes_its_line_from_among_those_of_others() {
 /// A witness with two keys answers with a line of each, and is asked for both: each takes its own.
 #[tokio::test]
 async fn takes_the_line_of_an_ml_dsa_key() {
-    let name = "witness.example/w1";
-    let secret = ml_dsa::SigningKey::<ml_dsa::MlDsa44>::from_seed(&[7; 32].into());
-    let public = secret.expanded_key().verifying_key().encode();
-    let id = sha256(&[name.as_bytes(), b"\n\x06", &public].concat()).to_hex();
-    let vkey = format!("{name}+{}+{}", &id[..8], encode_base64([b"\x06", &public[..]].concat()));
-    let key = VerifierKey::parse(&vkey).unwrap();
-
-    let (note, time) = (note(), UnixSeconds::new(1_767_225_600).unwrap());
-    let message = signed_subtree(key.name(), note.text(), time).unwrap();
-    let signature = secret.expanded_key().sign_deterministic(&message, b"").unwrap().encode();
-    let bytes = [&time.get().to_be_bytes()[..], &signature].concat();
-    let line = NoteSignature::new(key.name().clone(), key.id(), bytes).unwrap();
+    let name = KeyName::parse("witness.example/w1").unwrap();
+    let ml_dsa = CosignSigner::new(SecretKey::ml_dsa_from_seed(name, [7; 32]).unwrap()).unwrap();
+    let (key, note, time) = (ml_dsa.verifier(), note(), UnixSeconds::new(1_767_225_600).unwrap());
+    let line = ml_dsa.cosign(note.text(), time).unwrap();
     let other = cosignature(7, note.text());
     let body = encode_cosignatures(&[other.clone(), line.clone()]);
-    for (key, expected) in [(&key, &line), (signer(7).verifier(), &other)] {
+    for (key, expected) in [(key, &line), (signer(7).verifier(), &other)] {
         let (witness, _) = answering_for(key, "200 OK", "text/plain", &body);
         let outcome = witness.add_checkpoint(TreeSize::ZERO, &no_proof(), &note).await.unwrap();
         let AddOutcome::Added { signature } = outcome else { panic!("{outcome:?}") };
         assert_eq!((signature.signature(), signature.timestamp()), (expected, Some(time)));
     }
-    let (witness, _) = answering_for(&key, "200 OK", "text/plain", &other.encode_line());
+    let (witness, _) = answering_for(key, "200 OK", "text/plain", &other.encode_line());
     let without = witness.add_checkpoint(TreeSize::ZERO, &no_proof(), &note).await;
     assert_eq!(without.map_err(|error| error.code()), Err("witness-protocol"));
 }

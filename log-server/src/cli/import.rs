@@ -8,9 +8,9 @@ use anyhow::Context as _;
 use clap::Args;
 use indelible_client::fetch::Source;
 use indelible_client::http::{HttpClient, Timeouts};
+use indelible_client::keys::KeyAlgorithm;
 use indelible_proto::checkpoint::Origin;
 use indelible_proto::policy::Policy;
-use indelible_proto::sign::Signer as _;
 
 use super::report::{Report, UNREAD};
 use super::trust::{Trust, Usage};
@@ -52,6 +52,9 @@ pub(super) struct ImportArgs {
     /// Make a new log with this identity and a new key.
     #[arg(long, value_parser = parse_origin)]
     origin: Option<Origin>,
+    /// What the new log signs its checkpoints with, for all time.
+    #[arg(long, value_enum, default_value_t, conflicts_with = "key")]
+    algorithm: KeyAlgorithm,
     /// Make the same log again, with its secret key in this file; needs --policy, which becomes its policy.
     #[arg(long, value_name = "FILE", requires = "policy")]
     key: Option<PathBuf>,
@@ -110,6 +113,7 @@ fn draft(args: &ImportArgs, policy: &Policy) -> anyhow::Result<(Draft, Identify)
             dir: args.dir.clone(),
             origin: origin.clone(),
             kind: args.kind,
+            algorithm: args.algorithm,
             listen: args.listen,
             public_url: args.public_url.clone(),
             witnessing: witnessing(args.no_witnesses, args.witness.clone(), args.quorum),

@@ -4,7 +4,6 @@ use std::sync::Mutex;
 
 use bytes::Bytes;
 use indelible_proto::hash::{leaf_hash, sha256};
-use indelible_proto::sign::Signer as _;
 use indelible_proto::size::LeafIndex;
 use indelible_proto::tree::TreeHead;
 

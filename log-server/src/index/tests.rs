@@ -3,7 +3,7 @@ use indelible_proto::entry_bundle::Entry;
 use indelible_proto::hash::{leaf_hash, sha256};
 use indelible_proto::log_api::LookupKey;
 use indelible_proto::note::{KeyKind, KeyName};
-use indelible_proto::sign::{LogSigner, SecretKey};
+use indelible_proto::sign::{CheckpointSigner, SecretKey};
 use indelible_proto::tree::TreeHead;
 use tempfile::TempDir;
 
@@ -37,7 +37,7 @@ fn log_of(kind: LogKind, entries: Vec<Submission>) -> (TempDir, Arc<TreeReader>)
         data_dir: dir.path().join("data"),
         origin: Origin::parse("log.example").unwrap(),
         kind,
-        signer: LogSigner::new(SecretKey::from_seed(KeyKind::Log, name, [1; 32])).unwrap(),
+        signer: CheckpointSigner::new(SecretKey::from_seed(KeyKind::Log, name, [1; 32])).unwrap(),
         queue_entries: 10_000,
         queue_bytes: 1 << 20,
         index_memory_entries: DEFAULT_MEMORY_ENTRIES,

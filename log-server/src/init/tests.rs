@@ -17,6 +17,7 @@ fn new_log(dir: &TempDir, witnessing: Witnessing) -> NewLog {
     NewLog {
         dir: dir.path().join("log"),
         origin: origin(),
+        algorithm: KeyAlgorithm::Ed25519,
         kind: LogKind::Records,
         listen: "127.0.0.1:7380".parse().unwrap(),
         public_url: None,
@@ -165,7 +166,7 @@ fn a_witness_is_a_cosigner_key_and_a_web_address() {
     let key = cosigner(2).verifier().encode();
     assert!(NewWitness::parse(&format!("{key} https://w.example/a/b")).is_ok());
     let log_key = crate::testing::log_signer();
-    let log_key = indelible_proto::sign::Signer::verifier(&log_key).encode();
+    let log_key = log_key.verifier().encode();
     for refused in [
         key.clone(),
         format!("{key} "),

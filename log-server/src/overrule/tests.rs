@@ -106,8 +106,10 @@ fn cosigned(times: &[u64]) -> (std::sync::Arc<Policy>, SignedNote) {
     let lines: Vec<_> =
         witnesses.iter().map(|witness| (witness.verifier().clone(), "http://w".to_owned())).collect();
     let note = signed(TestLog::of(&[1]).head()).note;
-    let cosignatures =
-        witnesses.iter().zip(times).map(|(witness, time)| witness.cosign(note.text(), seconds(*time)));
+    let cosignatures = witnesses
+        .iter()
+        .zip(times)
+        .map(|(witness, time)| witness.cosign(note.text(), seconds(*time)).unwrap());
     let signatures = note.signatures().iter().cloned().chain(cosignatures).collect();
     (policy(2, &lines), note.with_signatures(signatures).unwrap())
 }

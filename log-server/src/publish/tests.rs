@@ -15,7 +15,7 @@ fn with_quorum(quorum: usize) -> Arc<Policy> {
 fn cosigned(head: TreeHead, witnesses: &[u8], time: u64) -> SignedNote {
     let mut note = signed(head).note;
     for witness in witnesses {
-        note.add_signature(cosigner(*witness).cosign(note.text(), seconds(time))).unwrap();
+        note.add_signature(cosigner(*witness).cosign(note.text(), seconds(time)).unwrap()).unwrap();
     }
     note
 }
@@ -164,7 +164,7 @@ fn a_missing_or_damaged_checkpoint_is_said_to_be_so() {
 fn lines_of_strangers_in_the_file_are_not_served() {
     let log = TestLog::of(&[1]);
     let mut note = cosigned(log.head(), &[2, 3], 7);
-    note.add_signature(cosigner(9).cosign(note.text(), seconds(7))).unwrap();
+    note.add_signature(cosigner(9).cosign(note.text(), seconds(7)).unwrap()).unwrap();
     let publisher = open(&directory(&note), 2, &log).unwrap();
     assert_eq!(key_names(&now(&publisher)), ["log.example/test", "witness.example/w2", "witness.example/w3"]);
     assert_eq!(now(&publisher).head().size, TreeSize::new(1).unwrap());

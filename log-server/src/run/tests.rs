@@ -155,9 +155,9 @@ fn held_at(witness: &TestWitness) -> String {
     )
 }
 
-fn own_signer(site: &Site) -> LogSigner {
+fn own_signer(site: &Site) -> CheckpointSigner {
     let key = std::fs::read_to_string(site.dir.path().join(KEY_FILE)).unwrap();
-    LogSigner::new(SecretKey::parse(key.trim_end()).unwrap()).unwrap()
+    CheckpointSigner::new(SecretKey::parse(key.trim_end()).unwrap()).unwrap()
 }
 
 #[tokio::test]

@@ -2,7 +2,8 @@
 
 use indelible_proto::checkpoint::{Checkpoint, Origin};
 use indelible_proto::note::{SignedNote, VerifierKey};
-use indelible_proto::sign::{LogSigner, Signer as _};
+use indelible_proto::sign::CheckpointSigner;
+use indelible_proto::time::UnixSeconds;
 use indelible_proto::tree::TreeHead;
 
 use super::error::{CheckpointFault, SignError};
@@ -17,11 +18,16 @@ pub struct SignedHead {
 }
 
 impl SignedHead {
-    /// Signs a head. The caller persists it before it leaves the process.
-    pub(crate) fn sign(origin: &Origin, head: TreeHead, signer: &LogSigner) -> Result<Self, SignError> {
+    /// Signs a head at `time`. The caller persists it before it leaves the process.
+    pub(crate) fn sign(
+        origin: &Origin,
+        head: TreeHead,
+        signer: &CheckpointSigner,
+        time: UnixSeconds,
+    ) -> Result<Self, SignError> {
         let checkpoint = Checkpoint::new(origin.clone(), head)?;
         let text = checkpoint.encode();
-        let signature = signer.sign(text.as_bytes());
+        let signature = signer.sign(&text, time)?;
         Ok(Self { note: SignedNote::new(text, vec![signature])?, checkpoint })
     }
 

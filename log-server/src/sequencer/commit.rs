@@ -13,7 +13,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use indelible_client::planted::{self, Bug};
 use indelible_proto::checkpoint::Origin;
-use indelible_proto::sign::LogSigner;
+use indelible_proto::sign::CheckpointSigner;
 use indelible_proto::size::TreeSize;
 use indelible_proto::time::UnixSeconds;
 use indelible_proto::tree::TreeHead;
@@ -62,7 +62,7 @@ impl Integrated {
 #[derive(Debug)]
 pub(super) struct Log {
     pub(super) origin: Origin,
-    pub(super) signer: LogSigner,
+    pub(super) signer: CheckpointSigner,
     pub(super) openers: Openers,
     pub(super) clock: Clock,
     /// When the newest checkpoint was signed.
@@ -136,7 +136,9 @@ impl Log {
     fn commit(&mut self, batch: PlannedBatch) -> Result<(), SequencerError> {
         let PlannedBatch { first, head, entries, rows, step } = batch;
         self.self_check.follow(first, &entries, &head)?;
-        let signed = SignedHead::sign(&self.origin, head, &self.signer)?;
+        // Never before the last one, whatever the clock does meanwhile.
+        self.signed_at = self.signed_at.max(self.clock.now());
+        let signed = SignedHead::sign(&self.origin, head, &self.signer, self.signed_at)?;
         self.unsynced_bytes += entries.len() as u64;
         // Not where a bundle becomes full: what leaves too early could not be read, and the process would end.
         if planted::has(Bug::PublishBeforePersist) && full_bundle_entries(head.size) <= first.get() {
@@ -145,8 +147,6 @@ impl Log {
             // For long enough that it leaves the process.
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
-        // Never before the last one, whatever the clock does meanwhile.
-        self.signed_at = self.signed_at.max(self.clock.now());
         let checkpoint = Checkpoint { signed_at: self.signed_at, note: signed.note.encode().into() };
         let batch = Batch { first, head, entries };
         self.journal.append(&[Payload::Batch(batch), Payload::Checkpoint(checkpoint)])?;

@@ -55,12 +55,12 @@ use writer::{MAX_UNWRITTEN_BYTES, Writer};
 /// Name of the index's directory in the data directory.
 const INDEX_DIR: &str = "index";
 
-/// Makes an empty log: its data directory with a journal that holds the signed checkpoint of the empty tree.
-/// Everything is on disk when the call returns; a crash before leaves nothing under the directory's name.
+/// Makes an empty log: its data directory with a journal that holds the signed checkpoint of the empty tree, which
+/// it returns. Everything is on disk when the call returns; a crash before leaves nothing under the directory's name.
 ///
 /// # Errors
 /// [`OpenError::Exists`] if the directory has anything in it, or an earlier attempt was cut short.
-pub fn create(settings: &CoreSettings) -> Result<(), OpenError> {
+pub fn create(settings: &CoreSettings) -> Result<SignedHead, OpenError> {
     create_tuned(settings, &Tuning::of(settings.kind))
 }
 
@@ -68,7 +68,7 @@ pub fn create(settings: &CoreSettings) -> Result<(), OpenError> {
 ///
 /// # Errors
 /// As [`create`].
-pub fn create_tuned(settings: &CoreSettings, tuning: &Tuning) -> Result<(), OpenError> {
+pub fn create_tuned(settings: &CoreSettings, tuning: &Tuning) -> Result<SignedHead, OpenError> {
     let dir = &settings.data_dir;
     let storage = &settings.system.storage;
     if storage.list(dir)?.is_some_and(|names| !names.is_empty()) {
@@ -81,8 +81,9 @@ pub fn create_tuned(settings: &CoreSettings, tuning: &Tuning) -> Result<(), Open
         }
         made => made?,
     }
-    let signed = SignedHead::sign(&settings.origin, TreeHead::empty(), &settings.signer)?;
-    let checkpoint = Checkpoint { signed_at: settings.system.clock.now(), note: signed.note.encode().into() };
+    let signed_at = settings.system.clock.now();
+    let signed = SignedHead::sign(&settings.origin, TreeHead::empty(), &settings.signer, signed_at)?;
+    let checkpoint = Checkpoint { signed_at, note: signed.note.encode().into() };
     TileFiles::create(storage, &unfinished)?;
     Journal::create(
         storage,
@@ -91,7 +92,8 @@ pub fn create_tuned(settings: &CoreSettings, tuning: &Tuning) -> Result<(), Open
         tuning.segment_bytes,
         checkpoint,
     )?;
-    Ok(storage.rename(&unfinished, dir)?)
+    storage.rename(&unfinished, dir)?;
+    Ok(signed)
 }
 
 /// Where a log is made before it gets its name.

@@ -10,7 +10,6 @@ use std::sync::{Arc, PoisonError, RwLock};
 use indelible_proto::hash::{Hash, leaf_hash, sha256};
 use indelible_proto::note::{MAX_NOTE_BYTES, VerifierKey};
 use indelible_proto::record::{ChannelState, SignedRecord, may_follow};
-use indelible_proto::sign::Signer as _;
 use indelible_proto::size::{LeafIndex, TreeSize};
 use indelible_proto::tile::{BundleId, RightEdge, Tile, TileError, TileId, TileWidth};
 use indelible_proto::time::UnixSeconds;

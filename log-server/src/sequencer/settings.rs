@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use indelible_proto::checkpoint::Origin;
-use indelible_proto::sign::LogSigner;
+use indelible_proto::sign::CheckpointSigner;
 
 use crate::clock::Clock;
 use crate::journal::DEFAULT_SEGMENT_BYTES;
@@ -22,7 +22,7 @@ pub struct CoreSettings {
     /// What the log stores; must be what it was created with.
     pub kind: LogKind,
     /// The key the log's checkpoints are signed with.
-    pub signer: LogSigner,
+    pub signer: CheckpointSigner,
     /// Most entries that wait to be sequenced; more are refused.
     pub queue_entries: usize,
     /// Most bytes of entries that wait to be sequenced; more are refused.

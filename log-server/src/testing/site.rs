@@ -31,8 +31,10 @@ impl Site {
             quorum => Witnessing::By { witnesses: lines, quorum: Some(quorum) },
         };
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-        let path = dir.path().to_owned();
-        init(&NewLog { dir: path, origin: origin(), kind, listen, public_url: None, witnessing }).unwrap();
+        let (algorithm, path) = (indelible_client::keys::KeyAlgorithm::Ed25519, dir.path().to_owned());
+        let new =
+            NewLog { dir: path, origin: origin(), algorithm, kind, listen, public_url: None, witnessing };
+        init(&new).unwrap();
         Self { dir, running: None }
     }
 

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use indelible_proto::checkpoint::Checkpoint;
 use indelible_proto::note::{NoteSignature, SignedNote, VerifierKey};
-use indelible_proto::sign::{CosignSigner, LogSigner};
+use indelible_proto::sign::{CheckpointSigner, CosignSigner};
 use indelible_proto::size::TreeSize;
 use indelible_proto::tree::TreeHead;
 use indelible_proto::witness_api::{
@@ -88,7 +88,7 @@ impl TestWitness {
     }
 
     /// Makes it hold a checkpoint that this key signed.
-    pub(crate) fn hold_signed(&self, head: TreeHead, signer: &LogSigner) {
+    pub(crate) fn hold_signed(&self, head: TreeHead, signer: &CheckpointSigner) {
         *self.state.held.lock().unwrap() = Some((head, signed_by(head, signer).note));
     }
 
@@ -143,7 +143,7 @@ impl WitnessState {
     fn cosign(&self, text: &str) -> NoteSignature {
         let mut clock = self.clock.lock().unwrap();
         *clock += 1;
-        self.signer.cosign(text, seconds(*clock))
+        self.signer.cosign(text, seconds(*clock)).unwrap()
     }
 
     fn latest(&self) -> Response {

@@ -85,7 +85,7 @@ impl World {
         let head = tree_head(leaves.len() as u64, root(&leaves));
         let text = Checkpoint::new(Origin::parse(ORIGIN).unwrap(), head).unwrap().encode();
         let mut note = log_note(&text, &log_signer(ORIGIN, 1));
-        note.add_signature(cosigner("w.example", 2).cosign(&text, at(100))).unwrap();
+        note.add_signature(cosigner("w.example", 2).cosign(&text, at(100)).unwrap()).unwrap();
         note
     }
 

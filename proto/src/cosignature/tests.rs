@@ -2,8 +2,8 @@ use alloc::string::String;
 
 use super::*;
 use crate::note::{NoteSignature, SignedNote, VerifierKey};
-use crate::sign::Signer as _;
-use crate::sign::testing::{MlDsaCosigner, at, checkpoint_text, cosigner, log_signer, ml_dsa_cosigner, note};
+use crate::sign::testing::{at, checkpoint_text, cosigner, line_over, log_signer, ml_dsa_cosigner, note};
+use crate::sign::{CosignSigner, Signer as _};
 
 const ORIGIN: &str = "example.com/behind-the-sofa";
 
@@ -17,7 +17,7 @@ fn code(key: &VerifierKey, text: &str, line: NoteSignature) -> &'static str {
         .map_or_else(|error| error.code(), |found| found.map_or("none", |_| "ok"))
 }
 
-fn witness() -> MlDsaCosigner {
+fn witness() -> CosignSigner {
     ml_dsa_cosigner("witness.example", 2)
 }
 
@@ -94,17 +94,17 @@ fn refuses_a_time_of_zero_and_above_63_bits() {
 fn a_signed_time_of_zero_is_refused() {
     let text = checkpoint_text(ORIGIN);
     let witness = cosigner("witness.example", 2);
-    assert_eq!(code(witness.verifier(), &text, witness.cosign(&text, at(0))), "cosignature-time");
+    assert_eq!(code(witness.verifier(), &text, witness.cosign(&text, at(0)).unwrap()), "cosignature-time");
     // A subtree's cosignature need not state a time; a witness's must.
     let witness = self::witness();
-    assert_eq!(code(witness.verifier(), &text, witness.cosign(&text, at(0))), "cosignature-time");
+    assert_eq!(code(witness.verifier(), &text, witness.cosign(&text, at(0)).unwrap()), "cosignature-time");
 }
 
 #[test]
 fn the_time_is_covered_by_the_signature() {
     let text = checkpoint_text(ORIGIN);
     let witness = cosigner("witness.example", 2);
-    let line = witness.cosign(&text, at(100));
+    let line = witness.cosign(&text, at(100)).unwrap();
     let later = [&101u64.to_be_bytes()[..], &line.signature()[8..]].concat();
     let moved = NoteSignature::new(line.name().clone(), line.id(), later).unwrap();
     assert_eq!(witness.verifier().verify_note(&note(&text, [moved])), Err(NoteError::SignatureInvalid));
@@ -114,7 +114,7 @@ fn the_time_is_covered_by_the_signature() {
 fn extension_lines_are_covered_by_the_signature() {
     let text = checkpoint_text(ORIGIN);
     let witness = cosigner("witness.example", 2);
-    let line = witness.cosign(&text, at(100));
+    let line = witness.cosign(&text, at(100)).unwrap();
     assert!(witness.verifier().verify_note(&note(&text, [line.clone()])).unwrap().is_some());
     let extended = note(&(text + "extension\n"), [line]);
     assert_eq!(witness.verifier().verify_note(&extended), Err(NoteError::SignatureInvalid));
@@ -137,7 +137,7 @@ fn a_cosignature_made_elsewhere_verifies() {
 fn an_ml_dsa_cosignature_is_of_one_checkpoint_by_one_name_at_one_time() {
     let text = checkpoint_text(ORIGIN);
     let witness = witness();
-    let line = witness.cosign(&text, at(100));
+    let line = witness.cosign(&text, at(100)).unwrap();
     let verify = |text: &str, line: NoteSignature| code(witness.verifier(), text, line);
     assert_eq!(verify(&text, line.clone()), "ok");
 
@@ -159,10 +159,10 @@ fn an_ml_dsa_cosignature_is_of_one_checkpoint_by_one_name_at_one_time() {
     // The same key under another name: its line says so, the signature does not.
     let namesake = ml_dsa_cosigner("witness.example2", 2);
     assert_eq!(namesake.verifier().public_key_bytes(), witness.verifier().public_key_bytes());
-    let renamed = namesake.cosign(&text, at(100));
+    let renamed = namesake.cosign(&text, at(100)).unwrap();
     let renamed = NoteSignature::new(line.name().clone(), line.id(), renamed.signature().to_vec()).unwrap();
     assert_eq!(verify(&text, renamed), "signature-invalid", "another name");
-    let other = ml_dsa_cosigner("witness.example", 3).cosign(&text, at(100));
+    let other = ml_dsa_cosigner("witness.example", 3).cosign(&text, at(100)).unwrap();
     let other = NoteSignature::new(line.name().clone(), line.id(), other.signature().to_vec()).unwrap();
     assert_eq!(verify(&text, other), "signature-invalid", "another key");
 }
@@ -173,7 +173,7 @@ fn other_messages_of_the_key_are_no_cosignatures_of_a_checkpoint() {
     let text = checkpoint_text(ORIGIN);
     let witness = witness();
     let message = signed_subtree(witness.verifier().name(), &text, at(100)).unwrap();
-    let verify = |message: &[u8]| code(witness.verifier(), &text, witness.line(at(100), message));
+    let verify = |message: &[u8]| code(witness.verifier(), &text, line_over(&witness, at(100), message));
     assert_eq!(verify(&message), "ok");
     let start = message.len() - 32 - 8 - 1;
     let end = start + 8;
@@ -193,7 +193,7 @@ fn other_messages_of_the_key_are_no_cosignatures_of_a_checkpoint() {
 fn a_changed_or_cut_ml_dsa_cosignature_is_refused() {
     let text = checkpoint_text(ORIGIN);
     let witness = witness();
-    let line = witness.cosign(&text, at(100));
+    let line = witness.cosign(&text, at(100)).unwrap();
     let good = line.signature();
     let verify = |bytes: Vec<u8>| {
         let line = NoteSignature::new(line.name().clone(), line.id(), bytes).unwrap();
@@ -218,7 +218,7 @@ fn a_changed_or_cut_ml_dsa_cosignature_is_refused() {
 fn a_key_of_one_algorithm_verifies_no_signature_of_the_other() {
     let text = checkpoint_text(ORIGIN);
     let (ed25519, ml_dsa) = (cosigner("witness.example", 2), witness());
-    let lines = [ed25519.cosign(&text, at(100)), ml_dsa.cosign(&text, at(100))];
+    let lines = [ed25519.cosign(&text, at(100)).unwrap(), ml_dsa.cosign(&text, at(100)).unwrap()];
     let log = log_signer(ORIGIN, 1);
     for key in [ed25519.verifier(), ml_dsa.verifier(), log.verifier()] {
         for line in lines.iter().chain([&log.sign(text.as_bytes())]) {
@@ -243,7 +243,7 @@ fn a_key_of_one_algorithm_verifies_no_signature_of_the_other() {
 fn extension_lines_are_not_covered_by_an_ml_dsa_cosignature() {
     let text = checkpoint_text(ORIGIN);
     let witness = witness();
-    let line = witness.cosign(&text, at(100));
+    let line = witness.cosign(&text, at(100)).unwrap();
     let extended = text.clone() + "extension\n";
     assert_eq!(code(witness.verifier(), &extended, line), "ok");
     // The log's signature covers them.

@@ -4,8 +4,10 @@ use alloc::vec;
 
 use super::*;
 use crate::hash::{empty_root, leaf_hash, node_hash};
-use crate::sign::testing::{assert_exact, at, cosigner, head, log_note, log_signer, record_signer};
-use crate::sign::{LogSigner, Signer as _};
+use crate::sign::testing::{
+    assert_exact, at, cosigner, head, log_note, log_signer, ml_dsa_cosigner, note, record_signer,
+};
+use crate::sign::{CosignSigner, LogSigner, Signer as _};
 
 const ORIGIN: &str = "log.example";
 
@@ -67,6 +69,33 @@ fn one_size_with_two_roots_is_evidence() {
     assert_eq!(code(&evidence), "evidence");
     // Either order: none is smaller.
     assert_eq!(code(&ForkEvidence::new(other, one, other_root(), no_hashes())), "evidence");
+}
+
+/// A log with an ML-DSA-44 key is bound by what it signed as any other; a witness with one accuses nobody.
+#[test]
+fn what_an_ml_dsa_key_signed_is_evidence_under_the_name_of_the_log_only() {
+    let Honest { two, three, proof } = honest();
+    let signed_by = |signer: &CosignSigner| {
+        let note_of = |head, time| {
+            let text = Checkpoint::new(Origin::parse(ORIGIN).unwrap(), head).unwrap().encode();
+            note(&text, [signer.cosign(&text, at(time)).unwrap()])
+        };
+        ForkEvidence::new(
+            note_of(head(2, other_root()), 100),
+            note_of(head(3, three), 200),
+            two,
+            proof.clone(),
+        )
+    };
+    let code = |signer: &CosignSigner| {
+        let verdict = signed_by(signer).verify(signer.verifier());
+        verdict.map_or_else(|error| error.code(), |_| "evidence")
+    };
+    assert_eq!(code(&ml_dsa_cosigner(ORIGIN, 1)), "evidence");
+    assert_eq!(code(&ml_dsa_cosigner("witness.example/w1", 1)), "evidence-not-of-the-log");
+    assert_eq!(code(&cosigner(ORIGIN, 1)), "key-wrong-kind");
+    let other_key = signed_by(&ml_dsa_cosigner(ORIGIN, 1)).verify(ml_dsa_cosigner(ORIGIN, 2).verifier());
+    assert_eq!(other_key.unwrap_err().code(), "evidence-not-signed");
 }
 
 #[test]
@@ -162,7 +191,7 @@ fn only_a_log_key_can_be_accused() {
     let witness = cosigner(ORIGIN, 1);
     let mut accused = fork();
     for note in [&mut accused.smaller, &mut accused.larger] {
-        note.add_signature(witness.cosign(note.text(), at(100))).unwrap();
+        note.add_signature(witness.cosign(note.text(), at(100)).unwrap()).unwrap();
     }
     for key in [witness.verifier(), record_signer(ORIGIN, 1).verifier()] {
         assert_eq!(accused.verify(key).map_err(|error| error.code()), Err("key-wrong-kind"));

@@ -1,7 +1,6 @@
 //! What can be wrong with keys, signatures and notes.
 
 use super::key::KeyKind;
-use super::public_key::Algorithm;
 use super::verify::MAX_LINES_BY_ONE_KEY;
 use super::{MAX_NOTE_BYTES, key};
 use crate::wire::DecodeError;
@@ -45,12 +44,9 @@ pub enum KeyError {
         /// Length in bytes.
         got: usize,
     },
-    /// A secret key of an algorithm that is only verified here.
-    #[error("{algorithm} keys verify here, they do not sign")]
-    NoSigner {
-        /// The key's algorithm.
-        algorithm: Algorithm,
-    },
+    /// A record key of an algorithm that records are not signed with.
+    #[error("records are signed with Ed25519 keys, there are no ML-DSA-44 keys for them")]
+    NoMlDsaRecordKey,
     /// The bytes are not the one encoding of a point of the curve.
     #[error("key is not the canonical encoding of an Ed25519 point")]
     NotAPoint,
@@ -82,7 +78,7 @@ impl KeyError {
             Self::UnknownType => "key-type-unknown",
             Self::Length { .. } => "key-length",
             Self::NameTooLong { .. } => "key-name-too-long",
-            Self::NoSigner { .. } => "key-no-signer",
+            Self::NoMlDsaRecordKey => "key-no-ml-dsa-record",
             Self::NotAPoint => "key-not-a-point",
             Self::Weak => "key-weak",
             Self::IdMismatch => "key-id-mismatch",

@@ -116,7 +116,7 @@ impl fmt::Debug for KeyId {
 pub enum KeyKind {
     /// The text of a note. Log keys.
     Log,
-    /// A checkpoint, with the time. Witness keys.
+    /// A checkpoint, with the time. Witness keys, and the ML-DSA-44 keys of logs.
     Cosigner,
     /// A record. Vendor keys.
     Record,
@@ -235,7 +235,11 @@ impl VerifierKey {
         Self::new(SignatureType::ed25519(kind), name, PublicKey::Ed25519(key))
     }
 
-    fn decode(signature_type: SignatureType, name: KeyName, bytes: &[u8]) -> Result<Self, KeyError> {
+    pub(crate) fn decode(
+        signature_type: SignatureType,
+        name: KeyName,
+        bytes: &[u8],
+    ) -> Result<Self, KeyError> {
         let got = name.as_str().len();
         if signature_type.covers_name() && got > MAX_COVERED_NAME_BYTES {
             return Err(KeyError::NameTooLong { got });
@@ -268,6 +272,18 @@ impl VerifierKey {
     /// What the key signs.
     pub fn kind(&self) -> KeyKind {
         self.signature_type.kind()
+    }
+
+    /// Succeeds for a key with which a log may sign its checkpoints: one of kind [`KeyKind::Log`], or an ML-DSA-44
+    /// key, whose cosignatures logs sign with (c2sp.org/tlog-checkpoint, "Signatures").
+    ///
+    /// # Errors
+    /// [`KeyError::WrongKind`].
+    pub fn require_of_log(&self) -> Result<(), KeyError> {
+        match self.signature_type {
+            SignatureType::Log | SignatureType::MlDsaCosigner => Ok(()),
+            SignatureType::Ed25519Cosigner | SignatureType::Record => self.kind().require(KeyKind::Log),
+        }
     }
 
     /// How the key signs.

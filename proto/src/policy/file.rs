@@ -185,7 +185,8 @@ impl<'a> Builder<'a> {
             [key, url] => (key, Some(readable(url))),
             _ => return Err(Kind::ItemCount),
         };
-        let key = key_of_kind(key, KeyKind::Log)?;
+        let key = parse_key(key)?;
+        key.require_of_log().map_err(Kind::Key)?;
         Origin::parse(key.name().as_str()).map_err(Kind::Origin)?;
         if self.logs.iter().any(|log| log.key.public_key_bytes() == key.public_key_bytes()) {
             return Err(Kind::DuplicateLog);
@@ -201,7 +202,8 @@ impl<'a> Builder<'a> {
             [name, key, url] => (name, key, Some(readable(url))),
             _ => return Err(Kind::ItemCount),
         };
-        let key = key_of_kind(key, KeyKind::Cosigner)?;
+        let key = parse_key(key)?;
+        key.kind().require(KeyKind::Cosigner).map_err(Kind::Key)?;
         if self.witnesses.iter().any(|known| known.key.public_key_bytes() == key.public_key_bytes()) {
             return Err(Kind::DuplicateWitness);
         }
@@ -256,11 +258,9 @@ impl<'a> Builder<'a> {
     }
 }
 
-fn key_of_kind(item: &[u8], kind: KeyKind) -> Result<VerifierKey, Kind> {
+fn parse_key(item: &[u8]) -> Result<VerifierKey, Kind> {
     let text = parse_utf8(item).map_err(|_| Kind::KeyNotUtf8)?;
-    let key = VerifierKey::parse(text).map_err(Kind::Key)?;
-    key.kind().require(kind).map_err(Kind::Key)?;
-    Ok(key)
+    VerifierKey::parse(text).map_err(Kind::Key)
 }
 
 fn parse_threshold(item: &[u8], members: usize) -> Result<usize, Kind> {

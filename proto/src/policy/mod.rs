@@ -8,8 +8,8 @@
 //! quorum <name>|none
 //! ```
 //!
-//! Keys of witnesses are Ed25519 or ML-DSA-44; a witness that has both has a line for each, and whether they
-//! count as one is what the groups say. Items are parted by spaces and tabs; every line ends in a newline; at most [`MAX_POLICY_BYTES`] and
+//! Keys are Ed25519 or ML-DSA-44. A witness that has both has a line for each, and whether they count as one is
+//! what the groups say. A log that has both has a line for each, and either is enough. Items are parted by spaces and tabs; every line ends in a newline; at most [`MAX_POLICY_BYTES`] and
 //! [`MAX_ITEMS`] of each kind. The file as a whole is the trust: there is no default quorum, and a policy
 //! that could be read in two ways is refused ([`PolicyFileError`]).
 //!
@@ -47,7 +47,7 @@ pub const MAX_ITEMS: usize = 256;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PolicyLog {
-    /// The log's key, of kind [`crate::note::KeyKind::Log`]; its name is the log's origin.
+    /// The log's key, as [`VerifierKey::require_of_log`] wants it; its name is the log's origin.
     pub key: VerifierKey,
     /// Where the log is reached.
     pub url: Option<String>,

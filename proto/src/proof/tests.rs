@@ -19,7 +19,7 @@ fn note() -> SignedNote {
     let head = head(3, node_hash(&node_hash(&a, &b), &c));
     let text = Checkpoint::new(Origin::parse(ORIGIN).unwrap(), head).unwrap().encode();
     let mut note = log_note(&text, &log_signer(ORIGIN, 1));
-    note.add_signature(cosigner("w.example", 2).cosign(&text, at(100))).unwrap();
+    note.add_signature(cosigner("w.example", 2).cosign(&text, at(100)).unwrap()).unwrap();
     note
 }
 

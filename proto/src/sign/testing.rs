@@ -4,13 +4,11 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use ml_dsa::{Keypair as _, MlDsa44};
-
 use super::{CosignSigner, LogSigner, RecordSigner, SecretKey, Signer};
 use crate::checkpoint::{Checkpoint, Origin};
-use crate::cosignature::{Cosignature, signed_subtree};
+use crate::cosignature::Cosignature;
 use crate::hash::{Hash, sha256};
-use crate::note::{KeyKind, KeyName, NoteSignature, SignedNote, VerifierKey};
+use crate::note::{KeyKind, KeyName, NoteSignature, SignedNote};
 use crate::size::TreeSize;
 use crate::time::UnixSeconds;
 use crate::tree::TreeHead;
@@ -28,16 +26,12 @@ pub(crate) fn cosigner(name: &str, seed: u8) -> CosignSigner {
     CosignSigner::new(secret(KeyKind::Cosigner, name, seed)).unwrap()
 }
 
-/// A witness with an ML-DSA-44 key; only tests have one.
-pub(crate) struct MlDsaCosigner {
-    key: ml_dsa::SigningKey<MlDsa44>,
-    verifier: VerifierKey,
+pub(crate) fn ml_dsa_secret(name: &str, seed: u8) -> SecretKey {
+    SecretKey::ml_dsa_from_seed(KeyName::parse(name).unwrap(), [seed; 32]).unwrap()
 }
 
-pub(crate) fn ml_dsa_cosigner(name: &str, seed: u8) -> MlDsaCosigner {
-    let key = ml_dsa::SigningKey::from_seed(&[seed; 32].into());
-    let verifier = VerifierKey::parse(&ml_dsa_vkey(name, &key.verifying_key().encode())).unwrap();
-    MlDsaCosigner { key, verifier }
+pub(crate) fn ml_dsa_cosigner(name: &str, seed: u8) -> CosignSigner {
+    CosignSigner::new(ml_dsa_secret(name, seed)).unwrap()
 }
 
 /// The vkey of any bytes as a witness's ML-DSA-44 key.
@@ -46,20 +40,10 @@ pub(crate) fn ml_dsa_vkey(name: &str, key: &[u8]) -> String {
     format!("{name}+{}+{}", &id[..8], encode_base64([b"\x06", key].concat()))
 }
 
-impl MlDsaCosigner {
-    pub(crate) fn verifier(&self) -> &VerifierKey {
-        &self.verifier
-    }
-
-    pub(crate) fn cosign(&self, checkpoint_text: &str, time: UnixSeconds) -> NoteSignature {
-        self.line(time, &signed_subtree(self.verifier.name(), checkpoint_text, time).unwrap())
-    }
-
-    /// A line that states `time`, and the signature of a message that may be any.
-    pub(crate) fn line(&self, time: UnixSeconds, message: &[u8]) -> NoteSignature {
-        let signature = self.key.expanded_key().sign_deterministic(message, b"").unwrap().encode();
-        NoteSignature::by(&self.verifier, Cosignature::new(time, signature.to_vec()).encode())
-    }
+/// A line that states `time`, and this signer's signature of a message that may be any.
+pub(crate) fn line_over(signer: &CosignSigner, time: UnixSeconds, message: &[u8]) -> NoteSignature {
+    let signature = signer.0.sign(message).into_vec();
+    NoteSignature::by(signer.verifier(), Cosignature::new(time, signature).encode())
 }
 
 pub(crate) fn record_signer(name: &str, seed: u8) -> RecordSigner {

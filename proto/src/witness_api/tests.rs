@@ -88,7 +88,8 @@ fn the_largest_request_fits() {
 #[test]
 fn cosignatures_are_signature_lines() {
     let text = checkpoint_text("log.example");
-    let lines = [1, 2].map(|seed| cosigner(&format!("w{seed}.example"), seed).cosign(&text, at(100)));
+    let lines =
+        [1, 2].map(|seed| cosigner(&format!("w{seed}.example"), seed).cosign(&text, at(100)).unwrap());
     let body = encode_cosignatures(&lines);
     assert_eq!(parse_cosignatures(body.as_bytes()).as_deref(), Ok(&lines[..]));
     let one = encode_cosignatures(&lines[..1]);

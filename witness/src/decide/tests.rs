@@ -161,7 +161,7 @@ fn refuses_what_the_log_did_not_sign_with_403() {
     assert_eq!(judge(&body(0, &no_proof(), both), &NOTHING), Err((403, "signature-invalid")));
     // Signed as a cosigner under the log's very name and seed: another key.
     let cosigner = indelible_proto::sign::CosignSigner::new(secret(KeyKind::Cosigner, ORIGIN, 1)).unwrap();
-    let cosigned = SignedNote::new(text.clone(), vec![cosigner.cosign(&text, time(NOW_S))]).unwrap();
+    let cosigned = SignedNote::new(text.clone(), vec![cosigner.cosign(&text, time(NOW_S)).unwrap()]).unwrap();
     assert_eq!(judge(&body(0, &no_proof(), cosigned), &NOTHING), Err((403, "unsigned")));
     // 403 comes before everything that the state decides.
     assert_eq!(judge(&body(9, &proof_of(2), stranger.note_of(&text)), &held(7)), Err((403, "unsigned")));
@@ -311,7 +311,7 @@ fn does_not_sign_an_implausible_time() {
 fn refuses_when_a_cosignature_of_ours_is_newer_than_the_state() {
     let with_ours = |at: u64, seconds: u64| {
         let mut note = log().note(at);
-        let line = witness_signer().cosign(note.text(), time(seconds));
+        let line = witness_signer().cosign(note.text(), time(seconds)).unwrap();
         note.add_signature(line).unwrap();
         note
     };
@@ -327,7 +327,7 @@ fn refuses_when_a_cosignature_of_ours_is_newer_than_the_state() {
     // The same size with another root.
     let fork = log().forked(2, 1);
     let mut note = fork.note(5);
-    note.add_signature(witness_signer().cosign(note.text(), time(NOW_S))).unwrap();
+    note.add_signature(witness_signer().cosign(note.text(), time(NOW_S)).unwrap()).unwrap();
     assert_eq!(judge(&body(5, &no_proof(), note), &held(5)), Err((503, "state-behind")));
     // What the state accounts for is no cause.
     assert_eq!(judge(&body(5, &no_proof(), with_ours(5, NOW_S)), &held(5)), Ok(5));
@@ -341,8 +341,8 @@ fn refuses_when_a_cosignature_of_ours_is_newer_than_the_state() {
 fn a_line_in_our_name_that_is_not_ours_is_ignored() {
     let mut note = log().note(5);
     // Our line over another checkpoint, and one by a key of our name.
-    note.add_signature(witness_signer().cosign(&log().text(6), time(NOW_S + 5))).unwrap();
+    note.add_signature(witness_signer().cosign(&log().text(6), time(NOW_S + 5)).unwrap()).unwrap();
     let namesake = indelible_proto::sign::CosignSigner::new(secret(KeyKind::Cosigner, WITNESS, 3)).unwrap();
-    note.add_signature(namesake.cosign(note.text(), time(NOW_S + 5))).unwrap();
+    note.add_signature(namesake.cosign(note.text(), time(NOW_S + 5)).unwrap()).unwrap();
     assert_eq!(judge(&body(3, &log().proof(3, 5), note), &held(3)), Ok(5));
 }

@@ -28,7 +28,14 @@ fn home() -> Home {
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
     let dir = tmp.path().join("witness");
     let created = time(crate::testing::CREATED_S);
-    let key = init::init(&dir, KeyName::parse(WITNESS).unwrap(), listen, created).unwrap();
+    let key = init::init(
+        &dir,
+        KeyName::parse(WITNESS).unwrap(),
+        indelible_client::keys::KeyAlgorithm::Ed25519,
+        listen,
+        created,
+    )
+    .unwrap();
     let log = TestLog::new(ORIGIN, 60);
     init::add_log(&dir, log.known().key().clone(), None).unwrap();
     Home { tmp, key, clock: TestClock::new(), log }

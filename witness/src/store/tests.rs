@@ -127,8 +127,9 @@ fn a_note_the_witness_did_not_cosign_is_damage() {
     let state = fixture();
     let file = state.file(&state.log);
     let text = state.log.text(5);
-    let ours = witness_signer().cosign(&text, time(NOW_S));
-    let theirs = CosignSigner::new(secret(KeyKind::Cosigner, WITNESS, 3)).unwrap().cosign(&text, time(NOW_S));
+    let ours = witness_signer().cosign(&text, time(NOW_S)).unwrap();
+    let theirs =
+        CosignSigner::new(secret(KeyKind::Cosigner, WITNESS, 3)).unwrap().cosign(&text, time(NOW_S)).unwrap();
     let log_line = state.log.sign(&text);
     let stranger = TestLog::with_key(ORIGIN, ORIGIN, 77, 0).sign(&text);
     for (row, lines) in [
@@ -146,7 +147,7 @@ fn a_note_the_witness_did_not_cosign_is_damage() {
     // A right note of another log.
     let other = state.idle.note(2);
     let mut note = other.clone();
-    note.add_signature(witness_signer().cosign(other.text(), time(NOW_S))).unwrap();
+    note.add_signature(witness_signer().cosign(other.text(), time(NOW_S)).unwrap()).unwrap();
     fs::write(&file, note.encode()).unwrap();
     state.assert_damaged(&file, "another log's");
 }

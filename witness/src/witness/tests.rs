@@ -119,7 +119,7 @@ fn an_idle_log_does_not_make_a_busy_witness_disbelieve_its_clock() {
 fn forged_lines_are_neither_stored_nor_in_the_way() {
     let test = fixture();
     let witness = test.open();
-    let forged = witness_signer().cosign("another text\n", time(NOW_S));
+    let forged = witness_signer().cosign("another text\n", time(NOW_S)).unwrap();
     let stranger = TestLog::with_key("stranger.example", "stranger.example", 9, 0).sign("x\n");
     for (old, new) in [(0, 3), (3, 5), (5, 8)] {
         let mut note = test.log.note(new);

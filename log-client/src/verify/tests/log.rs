@@ -8,7 +8,7 @@ fn a_forged_cosignature_spoils_the_note_even_beside_a_quorum() {
     let note = world.log.note(2, 2);
     let text = note.text().to_owned();
     let third = &world.log.witnesses[2];
-    let note = with_line(&note, damaged(&third.cosign(&text, seconds(1_800_000_009))));
+    let note = with_line(&note, damaged(&third.cosign(&text, seconds(1_800_000_009)).unwrap()));
     world.under(note).assert_only(CheckName::Witnesses, Outcome::Refused, "signature-invalid");
 }
 
@@ -25,7 +25,7 @@ fn too_few_witnesses_are_no_quorum() {
 fn one_witness_counts_once_however_often_it_signs() {
     let world = World::new();
     let note = world.log.note(2, 1);
-    let again = world.log.witnesses[0].cosign(note.text(), seconds(1_800_000_500));
+    let again = world.log.witnesses[0].cosign(note.text(), seconds(1_800_000_500)).unwrap();
     let note = with_line(&note, again);
     world.under(note).assert_only(CheckName::Witnesses, Outcome::Refused, "quorum-not-met");
 }
@@ -70,7 +70,9 @@ fn a_checkpoint_of_another_origin_is_refused_although_the_log_signed_it() {
     let world = World::new();
     let text = world.log.checkpoint_text(2).replace(ORIGIN, "other.example/log");
     let mut lines = vec![world.log.signer.sign(text.as_bytes())];
-    lines.extend(world.log.witnesses.iter().map(|witness| witness.cosign(&text, seconds(1_800_000_000))));
+    lines.extend(
+        world.log.witnesses.iter().map(|witness| witness.cosign(&text, seconds(1_800_000_000)).unwrap()),
+    );
     let note = SignedNote::new(text, lines).unwrap();
     world.under(note).assert_only(CheckName::LogSignature, Outcome::Refused, "origin-mismatch");
 }

@@ -68,7 +68,7 @@ fn the_age_is_of_the_quorum_not_of_the_newest_cosignature() {
     let text = world.proof.note().text().to_owned();
     let mut lines = vec![world.log.signer.sign(text.as_bytes())];
     for (witness, time) in world.log.witnesses.iter().zip([WITNESSED, WITNESSED - 5, WITNESSED + MAX_AGE]) {
-        lines.push(witness.cosign(&text, seconds(time)));
+        lines.push(witness.cosign(&text, seconds(time)).unwrap());
     }
     let note = SignedNote::new(text, lines).unwrap();
     world.proof = world.log.proof_with(world.proof.index(), note);

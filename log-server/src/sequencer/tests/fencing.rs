@@ -4,7 +4,6 @@ use super::*;
 use crate::publish::Publisher;
 use crate::storage::Storage;
 use indelible_proto::policy::Policy;
-use indelible_proto::sign::Signer as _;
 
 /// Deletes the lock file, as an operator might who believes that its holder is gone.
 fn delete_lock(log: &TestLog) {

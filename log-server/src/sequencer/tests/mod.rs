@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use indelible_proto::checkpoint::Origin;
 use indelible_proto::entry_bundle::Entry;
 use indelible_proto::note::{KeyKind, KeyName};
-use indelible_proto::sign::{LogSigner, SecretKey};
+use indelible_proto::sign::{CheckpointSigner, SecretKey};
 use indelible_proto::size::{LeafIndex, TreeSize};
 use indelible_proto::tree::Frontier;
 use tempfile::TempDir;
@@ -24,9 +24,9 @@ use crate::openers::Openers;
 
 const ORIGIN: &str = "log.example/test";
 
-fn signer(seed: u8) -> LogSigner {
+fn signer(seed: u8) -> CheckpointSigner {
     let name = KeyName::parse(ORIGIN).unwrap();
-    LogSigner::new(SecretKey::from_seed(KeyKind::Log, name, [seed; 32])).unwrap()
+    CheckpointSigner::new(SecretKey::from_seed(KeyKind::Log, name, [seed; 32])).unwrap()
 }
 
 fn settings(data_dir: &Path, kind: LogKind) -> CoreSettings {
@@ -161,6 +161,5 @@ fn signed_head(handle: &SequencerHandle) -> TreeHead {
 }
 
 fn key() -> indelible_proto::note::VerifierKey {
-    use indelible_proto::sign::Signer as _;
     signer(1).verifier().clone()
 }

@@ -97,7 +97,10 @@ fn a_published_checkpoint_that_is_not_ours_refuses() {
     drop(sequencer);
     let other = signer(9);
     let head = TreeHead::empty();
-    let foreign = SignedHead::sign(&log.settings().origin, head, &other).unwrap().note.encode();
+    let foreign = SignedHead::sign(&log.settings().origin, head, &other, UnixSeconds::new(1).unwrap())
+        .unwrap()
+        .note
+        .encode();
     for damaged in [vec![0; 187], note[..note.len() - 1].to_vec(), foreign] {
         fs::write(log.data().join("checkpoint"), damaged).unwrap();
         assert_eq!(log.open_error().code(), "published-unreadable");

@@ -32,7 +32,7 @@ fn another_text_does_not_verify() {
 fn several_lines_of_one_key_count_once_and_the_newest_wins() {
     let text = checkpoint_text(ORIGIN);
     let witness = cosigner("witness.example", 2);
-    let [old, new] = [100, 200].map(|time| witness.cosign(&text, at(time)));
+    let [old, new] = [100, 200].map(|time| witness.cosign(&text, at(time)).unwrap());
     for lines in [[old.clone(), new.clone(), old.clone()], [new.clone(), old.clone(), new.clone()]] {
         let verified = witness.verifier().verify_note(&note(&text, lines)).unwrap().unwrap();
         assert_eq!(verified.timestamp(), Some(at(200)));
@@ -95,7 +95,7 @@ fn a_log_signature_is_no_cosignature_and_the_reverse() {
     let text = checkpoint_text(ORIGIN);
     let (log, witness) = (log_signer(ORIGIN, 1), cosigner(ORIGIN, 1));
     assert_eq!(log.verifier().public_key_bytes(), witness.verifier().public_key_bytes());
-    let (signature, cosignature) = (log.sign(text.as_bytes()), witness.cosign(&text, at(100)));
+    let (signature, cosignature) = (log.sign(text.as_bytes()), witness.cosign(&text, at(100)).unwrap());
     let both = note(&text, [signature.clone(), cosignature.clone()]);
     assert_eq!(log.verifier().verify_note(&both).unwrap().unwrap().signature(), &signature);
     assert_eq!(witness.verifier().verify_note(&both).unwrap().unwrap().signature(), &cosignature);
@@ -126,8 +126,10 @@ fn signatures_of_another_length_do_not_verify() {
     let text = checkpoint_text(ORIGIN);
     let log = LogSigner::new(secret(KeyKind::Log, ORIGIN, 1)).unwrap();
     let witness = cosigner("witness.example", 2);
-    let cases =
-        [(log.verifier(), log.sign(text.as_bytes())), (witness.verifier(), witness.cosign(&text, at(100)))];
+    let cases = [
+        (log.verifier(), log.sign(text.as_bytes())),
+        (witness.verifier(), witness.cosign(&text, at(100)).unwrap()),
+    ];
     for (key, good) in cases {
         let good = good.signature();
         for bytes in [&good[..good.len() - 1], &good[..1], &[good, &[0]].concat()] {

@@ -17,7 +17,7 @@ fn time(rules: &str, times: &[u64], latest: u64) -> Option<u64> {
     let text = checkpoint_text(ORIGIN);
     let mut note = log_note(&text, &log);
     for (place, time) in times.iter().enumerate() {
-        note.add_signature(witness(place).cosign(&text, at(*time))).unwrap();
+        note.add_signature(witness(place).cosign(&text, at(*time)).unwrap()).unwrap();
     }
     let checkpoint = policy.verify(&note).unwrap();
     policy.quorum_time(&checkpoint, at(latest)).map(UnixSeconds::get)

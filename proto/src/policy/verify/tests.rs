@@ -29,7 +29,7 @@ fn cosigned(witnesses: &[u8]) -> SignedNote {
     let text = checkpoint_text(ORIGIN);
     let mut note = log_note(&text, &log());
     for number in witnesses {
-        note.add_signature(witness(*number).cosign(&text, at(100 + u64::from(*number)))).unwrap();
+        note.add_signature(witness(*number).cosign(&text, at(100 + u64::from(*number))).unwrap()).unwrap();
     }
     note
 }
@@ -69,9 +69,9 @@ fn a_witness_counts_once() {
     let policy = policy("group G 2 W1 W2 W3\nquorum G\n");
     let mut note = cosigned(&[1, 1]);
     assert_eq!(policy.verify(&note), Err(PolicyError::QuorumNotMet { cosigners: 1 }));
-    note.add_signature(witness(1).cosign(note.text(), at(999))).unwrap();
+    note.add_signature(witness(1).cosign(note.text(), at(999)).unwrap()).unwrap();
     assert_eq!(policy.verify(&note), Err(PolicyError::QuorumNotMet { cosigners: 1 }));
-    note.add_signature(witness(2).cosign(note.text(), at(5))).unwrap();
+    note.add_signature(witness(2).cosign(note.text(), at(5)).unwrap()).unwrap();
     let verified = policy.verify(&note).unwrap();
     let times: Vec<_> = verified.cosigners().iter().map(|by| by.time).collect();
     assert_eq!(times, [at(999), at(5)]);
@@ -116,7 +116,7 @@ fn no_quorum_asks_for_the_log_only() {
 fn cosignatures_do_not_replace_the_log() {
     let policy = policy("quorum W1\n");
     let text = checkpoint_text(ORIGIN);
-    let only_witness = note(&text, [witness(1).cosign(&text, at(100))]);
+    let only_witness = note(&text, [witness(1).cosign(&text, at(100)).unwrap()]);
     assert_eq!(code(&policy, &only_witness), "no-log-signature");
     let other_log = note(&text, [log_signer(ORIGIN, 102).sign(text.as_bytes())]);
     assert_eq!(code(&policy, &other_log), "no-log-signature");
@@ -202,15 +202,17 @@ fn unknown_lines_are_kept_and_ignored() {
 fn a_cosignature_without_a_time_is_refused() {
     let policy = policy("quorum W1\n");
     let mut note = cosigned(&[]);
-    note.add_signature(witness(1).cosign(note.text(), at(0))).unwrap();
+    note.add_signature(witness(1).cosign(note.text(), at(0)).unwrap()).unwrap();
     assert_eq!(code(&policy, &note), "cosignature-time");
 }
 
 #[test]
 fn verified_cosignatures_ask_for_nothing_else() {
     let policy = policy("quorum W1\n");
-    let note =
-        note("any text\n", [witness(2).cosign("any text\n", at(7)), witness(4).cosign("any text\n", at(8))]);
+    let note = note(
+        "any text\n",
+        [witness(2).cosign("any text\n", at(7)).unwrap(), witness(4).cosign("any text\n", at(8)).unwrap()],
+    );
     let verified = policy.verified_cosignatures(&note).unwrap();
     let seen: Vec<_> = verified.iter().map(|(place, by)| (*place, by.timestamp())).collect();
     assert_eq!(seen, [(1, Some(at(7))), (3, Some(at(8)))]);
@@ -221,7 +223,7 @@ fn verified_cosignatures_ask_for_nothing_else() {
 fn extension_lines_are_accepted_and_signed() {
     let policy = policy("quorum W1\n");
     let text = checkpoint_text(ORIGIN) + "\u{2014} log.example AAAAAAA=\n";
-    let note = note(&text, [log().sign(text.as_bytes()), witness(1).cosign(&text, at(100))]);
+    let note = note(&text, [log().sign(text.as_bytes()), witness(1).cosign(&text, at(100)).unwrap()]);
     assert_eq!(policy.verify(&note).unwrap().checkpoint().extensions().len(), 1);
     let stripped = SignedNote::new(checkpoint_text(ORIGIN), note.signatures().to_vec()).unwrap();
     assert_eq!(code(&policy, &stripped), "signature-invalid");
@@ -246,12 +248,43 @@ fn cosigned_by(lines: &[NoteSignature]) -> SignedNote {
     note
 }
 
+/// A log that signs with an ML-DSA-44 key, alone and beside its Ed25519 key; its own line is nobody's cosignature.
+#[test]
+fn a_log_may_sign_with_an_ml_dsa_key() {
+    let key = ml_dsa_cosigner(ORIGIN, 1);
+    let (text, rules) = (checkpoint_text(ORIGIN), format!("witness A {}\nquorum A\n", witness(1).verifier()));
+    let ml_dsa = format!("log {}\n", key.verifier());
+    let both = format!("log {}\n{ml_dsa}", log().verifier());
+    let policy = |logs: &str| Policy::parse(format!("{logs}{rules}").as_bytes()).unwrap();
+    let signed = key.cosign(&text, at(50)).unwrap();
+    let (cosigned, by_ed25519) = (witness(1).cosign(&text, at(100)).unwrap(), log().sign(text.as_bytes()));
+    let verified = policy(&ml_dsa).verify(&note(&text, [signed.clone(), cosigned.clone()])).unwrap();
+    assert_eq!((verified.log_key(), verified.cosigners().len()), (key.verifier(), 1));
+    assert_eq!(code(&policy(&ml_dsa), &note(&text, [signed.clone()])), "quorum-not-met");
+    assert_eq!(
+        code(&policy(&ml_dsa), &note(&text, [by_ed25519.clone(), cosigned.clone()])),
+        "no-log-signature"
+    );
+    for lines in [vec![signed.clone(), cosigned.clone()], vec![by_ed25519.clone(), cosigned.clone()]] {
+        assert_eq!(code(&policy(&both), &note(&text, lines)), "ok");
+    }
+    // One line of a known key that does not verify spoils the note, the other key's notwithstanding.
+    let other = checkpoint_text("log.example/other");
+    let damaged = key.cosign(&other, at(50)).unwrap();
+    let lines = [damaged.clone(), by_ed25519, cosigned.clone()];
+    assert_eq!(code(&policy(&both), &note(&text, lines)), "signature-invalid");
+    // The key of another log, in a note of this one.
+    let stranger = format!("log {}\n", ml_dsa_cosigner("log.example/other", 1).verifier());
+    let theirs = ml_dsa_cosigner("log.example/other", 1).cosign(&text, at(50)).unwrap();
+    assert_eq!(code(&policy(&stranger), &note(&text, [theirs, cosigned])), "origin-mismatch");
+}
+
 #[test]
 fn ml_dsa_cosignatures_count_for_the_quorum() {
     let text = checkpoint_text(ORIGIN);
     let [am, cm] = [("w1.example", 1), ("w3.example", 3)].map(|(name, seed)| ml_dsa_cosigner(name, seed));
-    let (am, cm) = (am.cosign(&text, at(200)), cm.cosign(&text, at(300)));
-    let (a, b) = (witness(1).cosign(&text, at(100)), witness(2).cosign(&text, at(150)));
+    let (am, cm) = (am.cosign(&text, at(200)).unwrap(), cm.cosign(&text, at(300)).unwrap());
+    let (a, b) = (witness(1).cosign(&text, at(100)).unwrap(), witness(2).cosign(&text, at(150)).unwrap());
     let all_ml_dsa = mixed("group G all AM CM\nquorum G\n");
     let verified = all_ml_dsa.verify(&cosigned_by(&[cm.clone(), am.clone()])).unwrap();
     let cosigners: Vec<_> = verified.cosigners().iter().map(|by| (by.witness.as_str(), by.time)).collect();
