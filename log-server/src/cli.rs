@@ -69,7 +69,8 @@ struct InitArgs {
     /// Where clients reach the log; http://LISTEN if not given.
     #[arg(long, value_name = "URL", value_parser = parse_url)]
     public_url: Option<String>,
-    /// A witness: its verifier key and its address in one argument. Repeat for each.
+    /// A witness: its verifier key and its address in one argument. Repeat for each; keys of one name or one
+    /// address are one witness's, which counts once.
     #[arg(long, value_name = "VKEY URL", value_parser = NewWitness::parse)]
     witness: Vec<NewWitness>,
     /// How many of the witnesses must cosign; more than half if not given.

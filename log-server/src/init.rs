@@ -5,7 +5,8 @@
 //! as the published one, and last the settings, without which `run` refuses to start. It never overwrites and
 //! never deletes: what a failed attempt leaves behind is refused by the next one.
 
-use std::fmt::Write as _;
+mod policy;
+
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -25,9 +26,6 @@ use crate::config::{CONFIG_FILE, Config, DATA_DIR, KEY_FILE, POLICY_FILE, VERIFI
 use crate::kind::LogKind;
 use crate::publish::CHECKPOINT_FILE;
 use crate::sequencer::{self, OpenError};
-
-/// The group that holds all witnesses in the policies written here.
-const WITNESS_GROUP: &str = "all-witnesses";
 
 /// Why no log was made.
 #[derive(Debug, thiserror::Error)]
@@ -138,7 +136,7 @@ pub enum Witnessing {
     None,
     /// Published once `quorum` of `witnesses` have cosigned; a majority if not said.
     By {
-        /// The witnesses, at least one.
+        /// The keys of the witnesses, at least one; those of one name or one address are one witness's.
         witnesses: Vec<NewWitness>,
         /// How many of them are enough.
         quorum: Option<usize>,
@@ -194,7 +192,7 @@ impl Draft {
         let name = KeyName::parse(new.origin.as_str()).map_err(InitError::KeyName)?;
         refuse_log_in(&new.dir)?;
         let key = keys::generate(KeyKind::Log, new.algorithm, name).map_err(InitError::Key)?;
-        let policy = policy_text(new, key.verifier())?;
+        let policy = policy::text(new, key.verifier())?;
         let config = Config::new(new.origin.as_str().to_owned(), new.kind, new.listen);
         Self::with_key(key, policy, config)
     }
@@ -245,46 +243,6 @@ fn refuse_existing(path: &Path) -> Result<(), InitError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(source) => Err(InitError::Look { path: path.to_owned(), source }),
     }
-}
-
-/// The policy of the new log, checked as every reader of it will.
-fn policy_text(new: &NewLog, key: &VerifierKey) -> Result<String, InitError> {
-    let mut text =
-        String::from("# This log, its witnesses, and how many of them must have seen a tree head.\n");
-    let mut line = |arguments: std::fmt::Arguments<'_>| {
-        writeln!(text, "{arguments}").expect("invariant: writing to a string does not fail");
-    };
-    match public_url(new) {
-        Some(url) => line(format_args!("log {key} {url}")),
-        None => line(format_args!("log {key}")),
-    }
-    match &new.witnessing {
-        Witnessing::None => line(format_args!("quorum none")),
-        Witnessing::By { witnesses, quorum } => {
-            if witnesses.is_empty() {
-                return Err(InitError::NoWitnesses);
-            }
-            let majority = witnesses.len() / 2 + 1;
-            let quorum = quorum.unwrap_or(majority);
-            if quorum == 0 || quorum > witnesses.len() {
-                return Err(InitError::Quorum { got: quorum, witnesses: witnesses.len() });
-            }
-            for NewWitness { key, url } in witnesses {
-                line(format_args!("witness {} {key} {url}", key.name()));
-            }
-            let names: Vec<&str> = witnesses.iter().map(|witness| witness.key.name().as_str()).collect();
-            line(format_args!("group {WITNESS_GROUP} {quorum} {}", names.join(" ")));
-            line(format_args!("quorum {WITNESS_GROUP}"));
-        }
-    }
-    Policy::parse(text.as_bytes()).map_err(InitError::Policy)?;
-    Ok(text)
-}
-
-/// Where clients reach the log; unknown if the port is chosen only when it listens.
-fn public_url(new: &NewLog) -> Option<String> {
-    let listening = || (new.listen.port() != 0).then(|| format!("http://{}", new.listen));
-    new.public_url.clone().or_else(listening)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 use std::os::unix::fs::PermissionsExt as _;
 
+use indelible_proto::policy::{LintOptions, lint};
 use tempfile::TempDir;
 
 use super::*;
@@ -134,6 +135,49 @@ fn one_witness_named_twice_is_refused() {
     let dir = TempDir::new().unwrap();
     assert!(matches!(init(&new_log(&dir, by(&[2, 2], None))), Err(InitError::Policy(_))));
     assert!(!dir.path().join("log").exists());
+}
+
+/// The keys of one witness, by name or by address, are enough for one place of the quorum and never for two.
+#[test]
+fn a_witness_with_two_keys_is_one_witness() {
+    let ml_dsa = |name: &str, seed: u8| {
+        let key = SecretKey::ml_dsa_from_seed(KeyName::parse(name).unwrap(), [seed; 32]).unwrap();
+        key.verifier().encode()
+    };
+    let one =
+        NewWitness::parse(&format!("{} http://w2.example/other", ml_dsa("witness.example/w2", 2))).unwrap();
+    let other = NewWitness::parse(&format!("{} http://w3.example/prefix", ml_dsa("w3.example", 3))).unwrap();
+    // Named as the one, reached as the other: then all of them are one.
+    let both =
+        NewWitness::parse(&format!("{} http://w3.example/prefix", ml_dsa("witness.example/w2", 4))).unwrap();
+    let policy = |keys: &[&NewWitness]| {
+        let dir = TempDir::new().unwrap();
+        let witnesses = by(&[2, 3, 5], None);
+        let Witnessing::By { mut witnesses, quorum } = witnesses else { unreachable!("made so") };
+        witnesses.extend(keys.iter().copied().cloned());
+        let new = new_log(&dir, Witnessing::By { witnesses, quorum });
+        init(&new).unwrap();
+        let text = policy_of(&new);
+        let found = lint(text.as_bytes(), &LintOptions::default()).findings;
+        (Policy::parse(text.as_bytes()).unwrap(), found)
+    };
+    let place = |policy: &Policy, key: &VerifierKey| {
+        policy.witnesses().iter().position(|witness| witness.key == *key).unwrap()
+    };
+    let w = [2, 3, 5].map(|seed| cosigner(seed).verifier().clone());
+    let (four, found) = policy(&[&one, &other]);
+    assert!(!found.iter().any(|found| found.code == "policy-witness-twice"), "{found:?}");
+    let met = |policy: &Policy, keys: &[&VerifierKey]| {
+        policy.quorum_met(&keys.iter().map(|key| place(policy, key)).collect::<Vec<_>>())
+    };
+    assert_eq!(four.witnesses().len(), 5);
+    assert!(!met(&four, &[&w[0], &one.key]) && !met(&four, &[&w[1], &other.key]));
+    assert!(
+        met(&four, &[&w[0], &w[1]]) && met(&four, &[&one.key, &other.key]) && met(&four, &[&w[2], &one.key])
+    );
+    let (merged, _) = policy(&[&one, &other, &both]);
+    assert!(!met(&merged, &[&w[0], &w[1], &one.key, &other.key, &both.key]), "two of two witnesses");
+    assert!(met(&merged, &[&w[2], &both.key]));
 }
 
 #[test]
