@@ -16,7 +16,7 @@ use indelible_client::durable::{self, Access, DurableError};
 use indelible_client::keys::{self, KeyAlgorithm, KeyFileError};
 use indelible_proto::checkpoint::{Checkpoint, CheckpointError, Origin};
 use indelible_proto::note::{KeyError, KeyKind, KeyName, NoteError, SignedNote, VerifierKey};
-use indelible_proto::policy::{Policy, PolicyFileError};
+use indelible_proto::policy::PolicyFileError;
 use indelible_proto::sign::{CheckpointSigner, SecretKey};
 use indelible_proto::time::UnixSeconds;
 use indelible_proto::tree::TreeHead;

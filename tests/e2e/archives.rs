@@ -11,7 +11,7 @@ use indelible_tests::shop::{CHANNEL, Shop};
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
-use crate::exit::{REFUSED, USAGE, VERIFIED};
+use crate::exit::{REFUSED, UNDECIDED, USAGE, VERIFIED};
 use crate::published::{RULES, Room, code};
 
 const VENDOR: [&str; 4] = ["--channel-name", CHANNEL, "--key", "publish.key"];
@@ -159,6 +159,35 @@ fn what_was_published_from_an_archive_is_verified_from_it_from_another_and_from_
     }
     let refused = shop.run(&[&["verify", "next.tar", "--folder", "next"], by.as_slice()].concat());
     assert_eq!(code(&refused.expect(REFUSED)), "artifact-mismatch");
+
+    // What the log has is found by any archive of it, or by the directory.
+    let look_up = |what: &[&str]| shop.at_log(&[&["lookup"], what].concat());
+    for what in [&["one.tar.gz"][..], &["sigma"], &["two.tar", "--folder", "sigma"]] {
+        let found = look_up(what).expect(VERIFIED);
+        assert_eq!(found.json()["entries"][0]["type"], "rules", "{found}");
+    }
+    for (what, exit, reason) in [
+        (&["two.tar"][..], UNDECIDED, "not-found"),
+        (&["cut.tar.gz"], UNDECIDED, "not-found"),
+        (&["two.tar", "--folder", "other"], REFUSED, "archive-outside-folder"),
+        (&["notes.txt", "--folder", "sigma"], USAGE, "folder-of-no-archive"),
+        (&["sigma", "--folder", "windows"], USAGE, "folder-of-no-archive"),
+    ] {
+        assert_eq!(code(&look_up(what).expect(exit)), reason, "{what:?}");
+    }
+    // And guarded under the proof beside it.
+    fs::copy(shop.file("one.tar.gz.tlog-proof"), shop.file("two.tar.tlog-proof")).unwrap();
+    let guard = |more: &[&str]| {
+        let args = [&["guard", "two.tar", "--config", "client.toml"], more, &["--", "touch", "ran"]].concat();
+        let exit = shop.run(&args);
+        (exit, fs::remove_file(shop.file("ran")).is_ok())
+    };
+    let (held, ran) = guard(&[]);
+    assert!(!ran, "{held}");
+    held.expect(REFUSED);
+    let (passed, ran) = guard(&["--folder", "sigma"]);
+    assert!(ran, "{passed}");
+    passed.expect(0);
 
     // The directory has the same bundle, and against it nothing has changed.
     publish("sigma", &[]).expect(VERIFIED);

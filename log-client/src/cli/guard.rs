@@ -35,6 +35,9 @@ pub(super) struct GuardArgs {
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<OsString>,
+    /// Take this folder of every artifact, which are archives of rules, as the bundle; nothing else may be in them
+    #[arg(long, value_name = "FOLDER")]
+    folder: Option<String>,
     #[command(flatten)]
     trust: TrustArgs,
 }
@@ -48,7 +51,7 @@ pub(super) fn run(args: &GuardArgs, console: Console, clock: Clock) -> Result<En
     let judge = Judge::new(&args.trust, clock()?)?;
     let mut gravest = Exit::Verified;
     for artifact in &args.artifacts {
-        let exit = match judge.judge(artifact, None, None, console) {
+        let exit = match judge.judge(artifact, args.folder.as_deref(), None, console) {
             Ok(judged) => {
                 console.result(judged.exit, judged.output);
                 judged.exit

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use indelible_proto::bundle_tree::BundleTree;
 use indelible_proto::entry_bundle::Entry;
 use indelible_proto::hash::{Hash, leaf_hash};
 use indelible_proto::log_api::LookupKey;
@@ -14,6 +15,8 @@ use super::console::{Console, Output, chain};
 use super::exit::{Exit, Failure};
 use super::inputs::{files_failure, hashing_bar, read_input, read_policy};
 use super::publication::{describe, report_witnesses};
+use super::verify::open;
+use crate::bundle::Format;
 use crate::files::{ArtifactDigest, hash_artifact};
 use crate::http::{HttpClient, Timeouts};
 use crate::log_submit::{HttpLog, SubmitLog as _};
@@ -21,7 +24,7 @@ use crate::lookup::{Claims, Finder, Found, LookupError, Proved};
 
 /// Find what a log has about a file, a folder, a hash, a record or a channel
 ///
-/// A file or folder is hashed; only hashes are sent. 64 hexadecimal digits are looked up as a digest, a
+/// A file or folder is hashed, of an archive also what is in it; only hashes are sent. 64 hexadecimal digits are looked up as a digest, a
 /// record id and a leaf hash. A channel's name finds the newest record of that channel.
 ///
 /// What the log answers is not believed: each entry it names is fetched and proved to be in a tree that the
@@ -43,6 +46,9 @@ pub(super) struct LookupArgs {
     /// Which logs and witnesses count; without it nothing is proved
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
+    /// Of an archive, look this folder up as the bundle; the archive must then have nothing beside it
+    #[arg(long, value_name = "FOLDER")]
+    folder: Option<String>,
     /// Base URL of the log [default: the URL in the policy]
     #[arg(long, value_name = "URL", required_unless_present = "policy")]
     log: Option<String>,
@@ -61,7 +67,7 @@ pub(super) fn run(args: &LookupArgs, console: Console) -> Result<Exit, Failure> 
         let next = "pass --log URL, or use a policy whose log line has one";
         return Err(Failure::usage("no-log-url", "nothing says where the log is", next));
     };
-    let sought = sought(&args.what, console)?;
+    let sought = sought(&args.what, args.folder.as_deref(), console)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::undecided("runtime", error, "run the command again"))?;
     let http = HttpClient::new(Timeouts::default());
@@ -85,8 +91,12 @@ pub(super) fn run(args: &LookupArgs, console: Console) -> Result<Exit, Failure> 
 }
 
 /// What the argument names.
-fn sought(what: &str, console: Console) -> Result<Sought, Failure> {
+fn sought(what: &str, folder: Option<&str>, console: Console) -> Result<Sought, Failure> {
     let path = Path::new(what);
+    if folder.is_some() && (path.is_dir() || Format::of(path).is_none()) {
+        let message = format!("{what} is no archive, of which there could be a folder");
+        return Err(Failure::usage("folder-of-no-archive", message, "leave out --folder"));
+    }
     if path.exists() {
         let bar = hashing_bar(console, path);
         let digest = hash_artifact(path, &mut |bytes| bar.inc(bytes));
@@ -94,7 +104,9 @@ fn sought(what: &str, console: Console) -> Result<Sought, Failure> {
         let digest = digest.map_err(|error| files_failure(&error))?;
         return Ok(Sought::Keys(match digest {
             ArtifactDigest::File(file) => {
-                [Some(LookupKey::Artifact(file.sha256)), as_entry(path, file.bytes)?]
+                let tree = inside(path, folder, console)?;
+                let content = tree.map(|tree| LookupKey::Artifact(tree.dir_hash1()));
+                [Some(LookupKey::Artifact(file.sha256)), content, as_entry(path, file.bytes)?]
                     .into_iter()
                     .flatten()
                     .collect()
@@ -114,6 +126,16 @@ fn sought(what: &str, console: Console) -> Result<Sought, Failure> {
             format!("{what}: no such file, no 64 lower-case hexadecimal digits, nor the name of a channel");
         Failure::usage("nothing-to-look-up", message, "name one of these")
     })
+}
+
+/// What is in the file, if that is an archive of what can be a bundle.
+fn inside(path: &Path, folder: Option<&str>, console: Console) -> Result<Option<BundleTree>, Failure> {
+    match folder {
+        Some(_) => open(path, folder, console).map(Some),
+        // A release is an archive, too, and none of rules: its own hash is asked for.
+        None if Format::of(path).is_some() => Ok(open(path, None, console).ok()),
+        None => Ok(None),
+    }
 }
 
 /// The file as an entry of its own, as logs of any bytes have them; `None` if it is too long for one.

@@ -1,6 +1,6 @@
 use std::os::unix::fs::PermissionsExt as _;
 
-use indelible_proto::policy::{LintOptions, lint};
+use indelible_proto::policy::{LintOptions, Policy, lint};
 use tempfile::TempDir;
 
 use super::*;

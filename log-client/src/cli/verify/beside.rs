@@ -41,7 +41,11 @@ pub(in crate::cli) fn hash(
 }
 
 /// What is in an archive.
-fn open(path: &Path, folder: Option<&str>, console: Console) -> Result<BundleTree, Failure> {
+pub(in crate::cli) fn open(
+    path: &Path,
+    folder: Option<&str>,
+    console: Console,
+) -> Result<BundleTree, Failure> {
     let bar = hashing_bar(console, path);
     let tree = bundle_from(path, folder, &mut |bytes| bar.inc(bytes));
     bar.finish_and_clear();

@@ -13,7 +13,7 @@ use clap::Args;
 use super::console::Console;
 use super::exit::{Exit, Failure};
 use super::inputs::Clock;
-pub(super) use beside::{hash, read_proof};
+pub(super) use beside::{hash, open, read_proof};
 pub(super) use judge::{Judge, Judged, TrustArgs, config_failure};
 pub(super) use knowledge::{
     GivenFile, Learning, check_for_fork, fork_failure, learn_failure, remember_learned,
