@@ -112,4 +112,9 @@ fn a_page_in_the_place_of_one_answer_accuses_nobody() {
         between.at(path, page(PAGES[0]));
         undecided(&args.join(" "), &shop.at_log(&[&args[..], &["--log", &url]].concat()));
     }
+    between.honest();
+    between.at("/checkpoint", page(PAGES[0]));
+    let export = ["carry", "export", "agent-1", "--config", "client.toml", "--out", "agent.carry"];
+    undecided("carry export", &shop.run(&[&export[..], &["--from", &url]].concat()));
+    assert!(!shop.file("agent.carry").exists());
 }

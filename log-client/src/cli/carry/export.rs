@@ -29,7 +29,7 @@ use crate::carry::{
 };
 use crate::channel::{KnownChannel, fetch_channel};
 use crate::client_config::ClientConfig;
-use crate::fetch::Source;
+use crate::fetch::{CHECKPOINT_PATH, Source};
 use crate::files::{ArtifactDigest, artifact_name};
 use crate::log_client::LogClient;
 use crate::verify::TrustedTime;
@@ -260,7 +260,10 @@ fn gather(importer: &Importer<'_>, source: &Source, receipt: Option<&Receipt>) -
     // The newest of all is read last, so that nothing in the carry is newer.
     let client = LogClient::new(source.clone());
     let bytes = runtime.block_on(client.checkpoint()).map_err(|error| unread(error.code(), &error))?;
-    let note = SignedNote::parse(&bytes).map_err(|error| unread(error.code(), &error))?;
+    let note = SignedNote::parse(&bytes).map_err(|error| match source.web_page(CHECKPOINT_PATH, &bytes) {
+        Some(page) => unread(page.code(), &page),
+        None => unread(error.code(), &error),
+    })?;
     let newest = importer.policy.verify_log_signature(&note).map_err(|error| not_the_log(&error))?;
     let held = receipt.and_then(|receipt| receipt.note.as_ref());
     let held = held.map(|note| importer.policy.verify_log_signature(note)).transpose();
