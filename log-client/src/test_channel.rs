@@ -40,7 +40,7 @@ pub(crate) struct TestChannel {
 fn release_of(content: &[u8]) -> (Body, Vec<Subject>) {
     let version = String::from_utf8(content.to_vec()).unwrap();
     let body = ReleaseBody { version, purl: None, source: None, provenance: None, sbom: None };
-    let subject = Subject { name: "agent".into(), sha256: Some(sha256(content)), dir_hash1: None };
+    let subject = Subject::of_file("agent", sha256(content));
     (Body::Release(body), vec![subject])
 }
 
@@ -144,7 +144,7 @@ impl TestChannel {
         let action = safe.map_or(WithdrawAction::Stop, |safe| WithdrawAction::Rollback { safe });
         let body =
             WithdrawBody { records: vec![record], reason: WithdrawReason::Malicious, action, advisory: None };
-        let subject = Subject { name: "agent".into(), sha256: Some(sha256(b"x")), dir_hash1: None };
+        let subject = Subject::of_file("agent", sha256(b"x"));
         self.add(chain, Body::Withdraw(body), vec![subject], &[by])
     }
 
@@ -169,7 +169,7 @@ impl TestChannel {
             independence: Independence { paid_by: "nobody".into(), access: "source".into(), nda: false },
             report: sha256(b"report"),
         };
-        let subject = Subject { name: "agent".into(), sha256: Some(sha256(b"x")), dir_hash1: None };
+        let subject = Subject::of_file("agent", sha256(b"x"));
         self.add(Chain::Publish, Body::Review(body), vec![subject], &[by])
     }
 

@@ -101,7 +101,7 @@ impl Publisher {
 }
 
 fn artifact(content: &[u8]) -> Subject {
-    Subject { name: "agent.tar.gz".to_owned(), sha256: Some(sha256(content)), dir_hash1: None }
+    Subject::of_file("agent.tar.gz", sha256(content))
 }
 
 fn release() -> ReleaseBody {

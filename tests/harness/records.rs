@@ -91,7 +91,7 @@ impl Channel {
             sbom: Some(digest("bill of materials")),
         };
         let name = format!("product-{version}-x86_64.tar.gz");
-        let subject = Subject { name, sha256: Some(sha256(artifact(&version).as_bytes())), dir_hash1: None };
+        let subject = Subject::of_file(name, sha256(artifact(&version).as_bytes()));
         let predicate = Predicate::Release(self.common(Some(newest), Some(opening), Some(90 * DAY_S))?, body);
         Ok(Statement { subject: vec![subject], predicate })
     }

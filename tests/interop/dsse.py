@@ -24,7 +24,7 @@ keys = {
     for keyid, public in json.loads((folder / "keys.json").read_text()).items()
 }
 
-judged = 0
+judged = of_platform = 0
 for path in sorted(folder.glob("*.dsse.json")):
     data = json.loads(path.read_text())
     envelope = Envelope.from_dict(copy.deepcopy(data))
@@ -48,9 +48,13 @@ for path in sorted(folder.glob("*.dsse.json")):
     parsed = json_format.Parse(envelope.payload, statement_pb2.Statement())
     Statement.copy_from_pb(parsed).validate()
     assert parsed.predicate_type.startswith("urn:indelible:"), parsed.predicate_type
+    for ours, read in zip(json.loads(envelope.payload)["subject"], parsed.subject, strict=True):
+        annotations = json_format.MessageToDict(read.annotations)
+        assert annotations == ours.get("annotations", {}), read
+        of_platform += "platform" in annotations
 
     theirs = path.with_name(path.name.replace(".dsse.json", ".theirs.json"))
     theirs.write_text(json.dumps(envelope.to_dict(), indent=2))
     judged += 1
 
-print(judged)
+print(f"{judged} records, {of_platform} artifacts of a platform")

@@ -12,7 +12,9 @@ use indelible_proto::record::body::{
     Advisory, Bundle, ChannelBody, Delta, Engine, Findings, HeadBody, Independence, ReviewBody, ReviewKind,
     ReviewResult, RulesBody, Severity, WithdrawAction, WithdrawBody, WithdrawReason,
 };
-use indelible_proto::record::{Chain, Common, KeySet, Predicate, RecordId, SignedRecord, Statement, Subject};
+use indelible_proto::record::{
+    Chain, Common, KeySet, Platform, Predicate, RecordId, SignedRecord, Statement, Subject,
+};
 use indelible_proto::sign::{RecordSigner, SecretKey, Signer as _};
 use indelible_tests::{Finished, Publisher};
 
@@ -23,7 +25,8 @@ fn spare() -> RecordSigner {
 
 /// Rules with everything that a record can say of them.
 fn rules(common: &Common, from: RecordId) -> Statement {
-    let subject = Subject { name: "rules".into(), sha256: None, dir_hash1: Some(sha256(b"listing")) };
+    let platform = Platform::parse("linux/arm64/v8").unwrap();
+    let subject = Subject::of_tree("rules", sha256(b"listing")).on(platform);
     let engine = Engine { name: "sigma".into(), min: Some("1.0".into()), max: Some("2.0".into()) };
     let body = RulesBody {
         version: "7".into(),
@@ -133,7 +136,8 @@ fn exported_records_verify_and_parse_elsewhere_and_come_back() {
         std::fs::write(dir.path().join(format!("{number}.dsse.json")), envelope).unwrap();
     }
     let judged = judge(dir.path());
-    assert_eq!(judged.stdout.trim(), records.len().to_string(), "{}", judged.stderr);
+    let expected = format!("{} records, 1 artifacts of a platform", records.len());
+    assert_eq!(judged.stdout.trim(), expected, "{}", judged.stderr);
     for (number, record) in records.iter().enumerate() {
         let theirs = std::fs::read(dir.path().join(format!("{number}.theirs.json"))).unwrap();
         assert_eq!(dsse::import(&theirs).unwrap().encode(), record.encode());

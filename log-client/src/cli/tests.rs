@@ -72,11 +72,7 @@ impl Desk {
         let genesis = opening(1_790_000_000);
         log.append(&genesis.encode());
         let id = genesis.record_id();
-        let subject = Subject {
-            name: "agent".into(),
-            sha256: Some(indelible_proto::hash::sha256(b"release")),
-            dir_hash1: None,
-        };
+        let subject = Subject::of_file("agent", indelible_proto::hash::sha256(b"release"));
         let body =
             ReleaseBody { version: "1".into(), purl: None, source: None, provenance: None, sbom: None };
         let release = Draft {

@@ -14,7 +14,7 @@ fn signer(name: &str, seed: u8) -> RecordSigner {
 }
 
 fn record(signers: &[&RecordSigner]) -> SignedRecord {
-    let subject = Subject { name: "agent".into(), sha256: Some(sha256(b"agent")), dir_hash1: None };
+    let subject = Subject::of_file("agent", sha256(b"agent"));
     let body = ReleaseBody { version: "1.0".into(), purl: None, source: None, provenance: None, sbom: None };
     let channel = ChannelName::parse("vendor.example/agent").unwrap();
     let chain = Chain::Publish;

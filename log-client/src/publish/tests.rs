@@ -234,7 +234,7 @@ fn opening() -> Draft {
 }
 
 fn release(version: &str) -> Draft {
-    let subject = |name: &str| Subject { name: name.into(), sha256: Some(sha256(b"x")), dir_hash1: None };
+    let subject = |name: &str| Subject::of_file(name, sha256(b"x"));
     let body =
         ReleaseBody { version: version.into(), purl: None, source: None, provenance: None, sbom: None };
     Draft {

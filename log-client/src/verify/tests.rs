@@ -203,8 +203,8 @@ fn sign(
 }
 
 fn release() -> (Vec<Subject>, Body) {
-    let other = Subject { name: "agent-arm64".into(), sha256: Some(sha256(b"arm")), dir_hash1: None };
-    let subject = Subject { name: "agent-amd64".into(), sha256: Some(sha256(CONTENT)), dir_hash1: None };
+    let other = Subject::of_file("agent-arm64", sha256(b"arm"));
+    let subject = Subject::of_file("agent-amd64", sha256(CONTENT));
     let body = ReleaseBody { version: "1.0".into(), purl: None, source: None, provenance: None, sbom: None };
     (vec![subject, other], Body::Release(body))
 }
@@ -219,7 +219,7 @@ fn bundle(content: &[u8]) -> BundleTree {
 }
 
 fn rules(tree: &BundleTree, root: Hash) -> (Vec<Subject>, Body) {
-    let subject = Subject { name: "rules".into(), sha256: None, dir_hash1: Some(tree.dir_hash1()) };
+    let subject = Subject::of_tree("rules", tree.dir_hash1());
     let body = RulesBody {
         version: "1".into(),
         format: "sigma".into(),

@@ -11,7 +11,7 @@ use super::RecordId;
 use super::fields::{Field, FieldError, Fields, StatementError};
 use super::json::{MAX_INTEGER, ObjectBuilder, Value};
 use super::key_set::{KeySet, signer_order};
-use super::statement::MAX_NAME_BYTES;
+use super::subject::MAX_NAME_BYTES;
 use crate::bundle_tree::BundleTree;
 use crate::hash::Hash;
 

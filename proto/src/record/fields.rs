@@ -9,6 +9,7 @@ use super::RecordId;
 use super::channel_name::ChannelNameError;
 use super::json::{MAX_STRING_BYTES, Read, Value};
 use super::key_set::KeySetError;
+use super::platform::PlatformError;
 use crate::hash::Hash;
 use crate::note::VerifierKey;
 use crate::time::UnixSeconds;
@@ -87,6 +88,9 @@ pub enum FieldError {
     /// Not a set of record keys.
     #[error(transparent)]
     KeySet(KeySetError),
+    /// Not a platform.
+    #[error(transparent)]
+    Platform(PlatformError),
     /// A value that contradicts another field.
     #[error("does not agree with {other}")]
     Disagrees {
@@ -110,6 +114,7 @@ impl FieldError {
             Self::ReservedType => "record-type-reserved",
             Self::ChannelName(error) => error.code(),
             Self::KeySet(error) => error.code(),
+            Self::Platform(error) => error.code(),
             Self::Disagrees { .. } => "field-disagrees",
         }
     }

@@ -23,7 +23,9 @@ mod follow;
 pub mod json;
 mod key_set;
 mod leaf;
+mod platform;
 mod statement;
+mod subject;
 mod verified;
 
 pub use admission::AdmissionError;
@@ -34,7 +36,9 @@ pub use follow::{may_follow, may_follow_verified};
 pub use json::JsonError;
 pub use key_set::{KeySet, KeySetError};
 pub use leaf::{PAYLOAD_TYPE, signed_message};
-pub use statement::{Audience, Chain, CohortReason, Common, MAX_SUBJECTS, Predicate, Statement, Subject};
+pub use platform::{Platform, PlatformError};
+pub use statement::{Audience, Chain, CohortReason, Common, Predicate, Statement};
+pub use subject::{MAX_SUBJECTS, Subject};
 pub use verified::VerifiedSignatures;
 
 /// The longest record leaf in bytes. Records name things by digest; what is longer belongs elsewhere.

@@ -1,5 +1,5 @@
-//! The statement: an in-toto Statement v1 with the subjects and predicates of `docs/records.md`, sections
-//! 3 and 4. The fields of the single types are in [`super::body`].
+//! The statement: an in-toto Statement v1 with the predicates of `docs/records.md`, sections 3 and 4. Its subjects
+//! are in [`super::subject`], the fields of the single types in [`super::body`].
 
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString as _};
@@ -12,13 +12,9 @@ use super::body::{
 use super::channel_name::ChannelName;
 use super::fields::{Field, FieldError, Fields, StatementError};
 use super::json::{MAX_INTEGER, ObjectBuilder, Read, Value};
-use crate::hash::{Hash, sha256};
+use super::subject::Subject;
+use crate::hash::Hash;
 use crate::time::UnixSeconds;
-
-/// The most subjects of one record; more do not fit its 16 KiB.
-pub const MAX_SUBJECTS: usize = 128;
-/// The longest subject or owner name, in bytes.
-pub(super) const MAX_NAME_BYTES: usize = 255;
 
 const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
 /// Names of types that a later version may give a meaning.
@@ -36,17 +32,6 @@ pub struct Statement {
     pub subject: Vec<Subject>,
     /// What is said about them.
     pub predicate: Predicate,
-}
-
-/// An artifact: its name and one or both digests.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Subject {
-    /// Printable ASCII, 1 to 255 bytes. A label for people; nothing is looked up by it.
-    pub name: String,
-    /// SHA-256 of a file.
-    pub sha256: Option<Hash>,
-    /// SHA-256 over the listing of a file tree, see [`crate::bundle_tree`].
-    pub dir_hash1: Option<Hash>,
 }
 
 /// What a record says, by type.
@@ -155,8 +140,12 @@ impl Statement {
         Ok(statement)
     }
 
-    /// The rules that bind the subject to the type, `docs/records.md`, section 5.
+    /// The rules that bind the subject to the type, `docs/records.md`, sections 3 and 5.
     fn check_subject(&self) -> Result<(), StatementError> {
+        let publishes = matches!(&self.predicate, Predicate::Release(..) | Predicate::Rules(..));
+        if !publishes && self.subject.iter().any(|subject| subject.platform.is_some()) {
+            return Err(FieldError::NotAllowed.at("subject[].annotations"));
+        }
         match &self.predicate {
             Predicate::Channel(common, _) | Predicate::Head(common, _) => {
                 if self.subject == [Subject::of_channel(&common.channel)] {
@@ -172,44 +161,6 @@ impl Statement {
                 Err(FieldError::Form { expected: "a list with exactly one dirHash1" }.at("subject"))
             }
         }
-    }
-}
-
-impl Subject {
-    /// The one subject of a channel record: the channel's name and the SHA-256 of that name.
-    pub fn of_channel(channel: &ChannelName) -> Self {
-        let name = channel.as_str();
-        Self { name: name.into(), sha256: Some(sha256(name.as_bytes())), dir_hash1: None }
-    }
-
-    fn to_value(&self) -> Value {
-        let digest = ObjectBuilder::new()
-            .with_some("sha256", self.sha256.map(Hash::to_hex))
-            .with_some("dirHash1", self.dir_hash1.map(Hash::to_hex));
-        ObjectBuilder::new().with("name", self.name.as_str()).with("digest", digest.build()).build()
-    }
-
-    fn read_all(field: Field<'_>) -> Result<Vec<Self>, StatementError> {
-        let subjects = field.array("subject[]", MAX_SUBJECTS)?;
-        let subjects = subjects.into_iter().map(Self::read).collect::<Result<Vec<_>, _>>()?;
-        if !subjects.is_sorted_by(|earlier, later| earlier.name < later.name) {
-            return Err(FieldError::Order.at("subject"));
-        }
-        Ok(subjects)
-    }
-
-    fn read(field: Field<'_>) -> Result<Self, StatementError> {
-        let mut fields = field.object()?;
-        let name = fields.required("subject[].name")?.text(MAX_NAME_BYTES)?;
-        let mut digest = fields.required("subject[].digest")?.object()?;
-        fields.finish()?;
-        let sha256 = digest.optional("subject[].digest.sha256").map(|field| field.hash()).transpose()?;
-        let dir_hash1 = digest.optional("subject[].digest.dirHash1").map(|field| field.hash()).transpose()?;
-        digest.finish()?;
-        if sha256.is_none() && dir_hash1.is_none() {
-            return Err(FieldError::Missing.at("subject[].digest"));
-        }
-        Ok(Self { name, sha256, dir_hash1 })
     }
 }
 

@@ -66,7 +66,7 @@ pub(super) fn run(args: ReleaseArgs, console: Console) -> Result<Exit, Failure> 
     let mut proofs = Vec::new();
     for file in &args.files {
         let name = artifact_name(file).map_err(|error| files_failure(&error))?;
-        subject.push(Subject { name, sha256: Some(hash(file, console)?), dir_hash1: None });
+        subject.push(Subject::of_file(name, hash(file, console)?));
         proofs.push(proof_path(file).map_err(|error| files_failure(&error))?);
     }
     let digest = |file: Option<PathBuf>| file.map(|file| hash(&file, console)).transpose();

@@ -108,7 +108,7 @@ pub(super) fn run(args: RulesArgs, console: Console) -> Result<Exit, Failure> {
         delta,
         tests,
     };
-    let subject = vec![Subject { name, sha256: None, dir_hash1: Some(tree.dir_hash1()) }];
+    let subject = vec![Subject::of_tree(name, tree.dir_hash1())];
     let said = Said { subject, body: Body::Rules(body), lifetime_s: args.expires_in };
     place.publish(Chain::Publish, said, &[proof], console)
 }

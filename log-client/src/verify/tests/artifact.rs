@@ -127,7 +127,7 @@ fn a_directory_is_held_to_the_listing_as_well_as_to_the_bundle_root() {
 fn a_directory_is_not_verified_by_a_release_of_files() {
     let tree = bundle(b"b");
     let (_, body) = release();
-    let subject = Subject { name: "x".into(), sha256: None, dir_hash1: Some(tree.dir_hash1()) };
+    let subject = Subject::of_tree("x", tree.dir_hash1());
     let world = World::with((vec![subject], body), ArtifactDigest::Directory(tree));
     world.assert_only(CheckName::Artifact, Outcome::Refused, "artifact-mismatch");
 }
@@ -136,7 +136,7 @@ fn a_directory_is_not_verified_by_a_release_of_files() {
 fn the_proof_of_another_file_is_refused() {
     let mut world = World::new();
     let (_, body) = release();
-    let other = Subject { name: "other".into(), sha256: Some(sha256(b"other")), dir_hash1: None };
+    let other = Subject::of_file("other", sha256(b"other"));
     let genesis = open_channel(CHANNEL, &[vendor(7)], 1);
     let record = sign(CHANNEL, (vec![other], body), &genesis, &[&vendor(7)]);
     let index = world.log.append(&record.encode());

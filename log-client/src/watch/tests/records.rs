@@ -33,8 +33,7 @@ impl Channel {
     /// The release after this channel's newest record, if that had the number `after`.
     fn release(&self, after: u64, key: u8) -> SignedRecord {
         let version = format!("1.{after}");
-        let subject =
-            Subject { name: "agent".into(), sha256: Some(sha256(version.as_bytes())), dir_hash1: None };
+        let subject = Subject::of_file("agent", sha256(version.as_bytes()));
         let body = ReleaseBody { version, purl: None, source: None, provenance: None, sbom: None };
         let place = Place::After { seq: after, head: self.last.record_id(), keys: self.genesis.record_id() };
         sign(self.name, Body::Release(body), vec![subject], &place, key)

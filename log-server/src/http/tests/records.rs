@@ -58,7 +58,7 @@ pub(super) fn release(seq: u64, prev: &SignedRecord, seeds: &[u8]) -> SignedReco
     let common = common(seq, Some(prev.record_id()), Some(genesis().record_id()));
     let body =
         ReleaseBody { version: format!("1.0.{seq}"), purl: None, source: None, provenance: None, sbom: None };
-    let subject = vec![Subject { name: "agent.tar".into(), sha256: Some(sha256(b"agent")), dir_hash1: None }];
+    let subject = vec![Subject::of_file("agent.tar", sha256(b"agent"))];
     let statement = Statement { subject, predicate: Predicate::Release(Common { expires, ..common }, body) };
     let signers: Vec<RecordSigner> = seeds.iter().copied().map(signer).collect();
     SignedRecord::sign(&statement, &signers.iter().collect::<Vec<_>>()).unwrap()

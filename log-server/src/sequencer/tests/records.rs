@@ -56,8 +56,7 @@ fn release(channel: u64, seq: u64, prev: &SignedRecord, version: &str) -> Signed
     let keys = genesis(channel).record_id();
     let body =
         ReleaseBody { version: version.into(), purl: None, source: None, provenance: None, sbom: None };
-    let subject =
-        vec![Subject { name: "file".into(), sha256: Some(sha256(version.as_bytes())), dir_hash1: None }];
+    let subject = vec![Subject::of_file("file", sha256(version.as_bytes()))];
     let common = common(channel, seq, Some(prev.record_id()), Some(keys));
     let statement = Statement { subject, predicate: Predicate::Release(common, body) };
     SignedRecord::sign(&statement, &[&publisher()]).unwrap()

@@ -1,10 +1,10 @@
 //! The files of `docs/samples` are what this code writes, and what `docs/records.md` says they are.
 
 use super::*;
-use crate::record::tests::review;
+use crate::record::tests::{for_platforms, review};
 
-/// Each record of the history in [`World::new`], and a review: its file, and who signed it.
-const RECORDS: [(&str, &[u8]); 7] = [
+/// Each record of the history in [`World::new`], a review, and a release for platforms: its file, and who signed it.
+const RECORDS: [(&str, &[u8]); 8] = [
     ("channel", include_bytes!("../../../../docs/samples/channel.leaf")),
     ("release", include_bytes!("../../../../docs/samples/release.leaf")),
     ("rules", include_bytes!("../../../../docs/samples/rules.leaf")),
@@ -12,6 +12,7 @@ const RECORDS: [(&str, &[u8]); 7] = [
     ("head", include_bytes!("../../../../docs/samples/head.leaf")),
     ("recovery", include_bytes!("../../../../docs/samples/recovery.leaf")),
     ("review", include_bytes!("../../../../docs/samples/review.leaf")),
+    ("platforms", include_bytes!("../../../../docs/samples/platforms.leaf")),
 ];
 const CHANNEL_FILE: &[u8] = include_bytes!("../../../../docs/samples/sample.tlog-channel");
 const POLICY: &[u8] = include_bytes!("../../../../docs/samples/policy.txt");
@@ -20,7 +21,9 @@ fn made() -> (World, Vec<SignedRecord>) {
     let world = World::new();
     let mut records: Vec<SignedRecord> =
         world.history.iter().take(6).map(|(record, ..)| record.clone()).collect();
-    records.push(SignedRecord::sign(&review(common(1)), &[&signer("publish", 1)]).unwrap());
+    let apart = [review(common(1)), for_platforms(release(common(1)))];
+    let publish = signer("publish", 1);
+    records.extend(apart.map(|statement| SignedRecord::sign(&statement, &[&publish]).unwrap()));
     (world, records)
 }
 

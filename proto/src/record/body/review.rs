@@ -8,7 +8,7 @@ use crate::hash::Hash;
 use crate::record::RecordId;
 use crate::record::fields::{Field, FieldError, Fields, StatementError};
 use crate::record::json::{MAX_INTEGER, ObjectBuilder, Value};
-use crate::record::statement::MAX_NAME_BYTES;
+use crate::record::subject::MAX_NAME_BYTES;
 
 /// What a reviewer found in earlier records, of any channel and any log.
 #[derive(Clone, Debug, PartialEq, Eq)]

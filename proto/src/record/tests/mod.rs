@@ -4,6 +4,7 @@ mod follow;
 mod follow_keys;
 mod json;
 mod leaf;
+mod platform;
 mod recovery;
 mod schema;
 mod schema_named;
@@ -89,11 +90,8 @@ pub(crate) fn release(common: Common) -> Statement {
         provenance: Some(sha256(b"provenance")),
         sbom: Some(sha256(b"sbom")),
     };
-    let subject = ["agent-linux-amd64.tar.zst", "agent-linux-arm64.tar.zst"].map(|name| Subject {
-        name: name.into(),
-        sha256: Some(sha256(name.as_bytes())),
-        dir_hash1: None,
-    });
+    let subject = ["agent-linux-amd64.tar.zst", "agent-linux-arm64.tar.zst"]
+        .map(|name| Subject::of_file(name, sha256(name.as_bytes())));
     let expires = Some(time("2026-08-09T10:00:00Z"));
     Statement { subject: subject.into(), predicate: Predicate::Release(Common { expires, ..common }, body) }
 }
@@ -107,16 +105,20 @@ pub(crate) fn rules(common: Common) -> Statement {
         delta: Some(Delta { from: id("from"), added: 30, changed: 1666, removed: 0 }),
         tests: Some(sha256(b"tests")),
     };
-    let subject = vec![
-        Subject { name: "sigma".into(), sha256: None, dir_hash1: Some(sha256(b"tree")) },
-        Subject { name: "sigma.zip".into(), sha256: Some(sha256(b"zip")), dir_hash1: None },
-    ];
+    let subject =
+        vec![Subject::of_tree("sigma", sha256(b"tree")), Subject::of_file("sigma.zip", sha256(b"zip"))];
     let expires = Some(time("2026-07-12T10:00:00Z"));
     Statement { subject, predicate: Predicate::Rules(Common { expires, ..common }, body) }
 }
 
+/// The same with a platform for its first artifact.
+pub(crate) fn for_platforms(mut statement: Statement) -> Statement {
+    statement.subject[0].platform = Some(Platform::parse("linux/amd64").unwrap());
+    statement
+}
+
 fn artifact(name: &str) -> Subject {
-    Subject { name: name.into(), sha256: Some(sha256(name.as_bytes())), dir_hash1: None }
+    Subject::of_file(name, sha256(name.as_bytes()))
 }
 
 pub(crate) fn withdraw(common: Common) -> Statement {
@@ -180,6 +182,7 @@ fn all_statements() -> Vec<Statement> {
     all.extend([withdraw(common(10)), withdraw(on_recovery(0)), review(common(11))]);
     all.extend([head(common(12), None), head(common(13), Some(id("recovery"))), frozen]);
     all.push(with_recovery(channel(on_recovery(4), publish), recovery));
+    all.extend([release(common(14)), rules(common(15))].map(for_platforms));
     all
 }
 

@@ -291,7 +291,7 @@ mod subjects {
     use super::*;
 
     fn subject(name: &str) -> Subject {
-        Subject { name: name.into(), sha256: Some(sha256(b"content")), dir_hash1: None }
+        Subject::of_file(name, sha256(b"content"))
     }
 
     fn release_code(subject: Vec<Subject>) -> Option<&'static str> {
