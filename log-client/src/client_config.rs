@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use indelible_proto::hash::Hash;
 use indelible_proto::record::body::ReviewKind;
-use indelible_proto::record::{ChannelName, RecordId};
+use indelible_proto::record::{ChannelName, Platform, RecordId};
 use indelible_proto::time::UnixSeconds;
 use serde::Deserialize;
 
@@ -118,6 +118,7 @@ struct File {
     unknown: Option<UnknownWord>,
     #[serde(default)]
     cohorts: Vec<String>,
+    platform: Option<String>,
     engine: Option<EngineTable>,
     #[serde(default)]
     channels: BTreeMap<String, String>,
@@ -194,6 +195,7 @@ impl Reader<'_> {
         let reviewers = file.reviewers.iter().map(|table| self.reviewers(table)).collect::<Result<_, _>>()?;
         let rules = Rules {
             max_age_s,
+            platform: file.platform.map(|text| self.platform(&text)).transpose()?,
             engine: file.engine.map(|engine| Engine { name: engine.name, version: engine.version }),
             cohorts: cohorts.collect::<Result<_, _>>()?,
             unknown: match file.unknown {
@@ -265,6 +267,11 @@ impl Reader<'_> {
         let max_age_s = table.max_age_s.map(|s| self.age("grace.max_age_s", s)).transpose()?;
         let policy = table.policy.map(|path| self.relative(&path));
         Ok(Grace { from, until, reason: table.reason, max_age_s, policy })
+    }
+
+    fn platform(&self, text: &str) -> Result<Platform, ClientConfigError> {
+        const MUST: &str = "os/architecture or os/architecture/variant in lower case, like linux/amd64";
+        Platform::parse(text).map_err(|_| self.value("platform", text, MUST))
     }
 
     fn age(&self, key: &str, seconds: u64) -> Result<u64, ClientConfigError> {

@@ -183,6 +183,10 @@ impl Check {
         self
     }
 
+    fn not_applicable(self, why: &'static str) -> Self {
+        Self { finding: Finding::NotApplicable { why }, ..self }
+    }
+
     fn failed(mut self, reason: Reason) -> Self {
         self.finding = Finding::Failed(reason);
         self
@@ -334,12 +338,13 @@ fn standing(
     logged: Option<&Logged>,
     record: Option<&SignedRecord>,
 ) -> Vec<Check> {
-    const NAMES: [CheckName; 8] = [
+    const NAMES: [CheckName; 9] = [
         CheckName::Sequence,
         CheckName::Expiry,
         CheckName::Age,
         CheckName::Withdrawal,
         CheckName::Audience,
+        CheckName::Platform,
         CheckName::Engine,
         CheckName::Reviews,
         CheckName::KeyChange,
@@ -357,6 +362,7 @@ fn standing(
                 freshness::age(request, record, &seen),
                 withdrawal::withdrawal(request, record, &seen),
                 fit::audience(request, record),
+                fit::platform(request, record),
                 fit::engine(request, record),
                 reviews::reviews(request, record),
                 keys::key_change(request, record, &seen),

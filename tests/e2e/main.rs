@@ -34,6 +34,7 @@ mod ml_dsa;
 mod ml_dsa_log;
 mod mutations;
 mod operating;
+mod platforms;
 mod policy;
 mod published;
 mod recovery;

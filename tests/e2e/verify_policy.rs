@@ -58,7 +58,7 @@ fn policies_that_weaken_themselves_are_not_read() {
 #[test]
 fn explain_shows_every_check_and_json_gives_the_same() {
     let room = Room::new();
-    const CHECKS: [&str; 16] = [
+    const CHECKS: [&str; 17] = [
         "log-signature",
         "inclusion",
         "witnesses",
@@ -72,13 +72,15 @@ fn explain_shows_every_check_and_json_gives_the_same() {
         "age",
         "withdrawal",
         "audience",
+        "platform",
         "engine",
         "reviews",
         "key-change",
     ];
-    // A release names no engine, the client asks for no reviews, and the channel's file is not there.
-    const OPEN: [(&str, &str); 4] = [
+    // A release names no engine and this one no platform, the client asks for no reviews, and the channel's file is not there.
+    const OPEN: [(&str, &str); 5] = [
         ("withdrawal", "not known"),
+        ("platform", "not applicable"),
         ("engine", "not applicable"),
         ("reviews", "not applicable"),
         ("key-change", "not known"),

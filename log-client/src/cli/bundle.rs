@@ -297,7 +297,7 @@ fn verify(args: &VerifyArgs, console: Console) -> Result<Exit, Failure> {
 const NOT_CHECKED: [&str; 4] = [
     "whether a newer record of the channel was verified here before",
     "whether a later record withdraws this one, or changed the channel's keys",
-    "the reviews, the engine and the age that a client.toml asks for",
+    "the reviews, the platform, the engine and the age that a client.toml asks for",
     "the checkpoint against the one that is remembered of the log",
 ];
 

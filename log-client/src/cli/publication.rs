@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use indelible_proto::bundle_tree::BundleTree;
 use indelible_proto::policy::{Policy, VerifiedCheckpoint};
 use indelible_proto::record::body::{Delta, RulesBody};
-use indelible_proto::record::{Audience, ChannelName, Predicate, RecordId, SignedRecord};
+use indelible_proto::record::{Audience, ChannelName, Predicate, RecordId, SignedRecord, Subject};
 use indelible_proto::sign::RecordSigner;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::runtime::Runtime;
 
 use super::console::{Console, Output, chain};
@@ -293,6 +293,10 @@ impl Publication {
             output.lines.push(format!("  audience   only cohort {cohort} ({reason})"));
             output = output.with("audience", json!({ "cohort": cohort.to_hex(), "reason": reason }));
         }
+        let platforms = report_platforms(&statement.subject, &mut output.lines);
+        if !platforms.is_empty() {
+            output = output.with("platforms", platforms);
+        }
         output.lines.push(format!("  log        {}, entry {index} of {size}", checkpoint.origin()));
         if let Predicate::Rules(_, RulesBody { delta: Some(delta), .. }) = &statement.predicate {
             let Delta { from, added, changed, removed } = delta;
@@ -348,6 +352,17 @@ pub(super) fn log_at(url: Option<&str>, policy: &Policy, wait_s: u64) -> Result<
 pub(super) fn runtime() -> Result<Runtime, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|error| Failure::undecided("runtime", error, "run the command again"))
+}
+
+/// Adds a line for each artifact that is for one platform, and gives the same for programs, by the artifacts' names.
+fn report_platforms(artifacts: &[Subject], lines: &mut Vec<String>) -> Map<String, Value> {
+    let named = artifacts.iter().filter_map(|artifact| Some((&artifact.name, artifact.platform.as_ref()?)));
+    named
+        .map(|(name, platform)| {
+            lines.push(format!("  platform   {platform}: {name}"));
+            (name.clone(), platform.as_str().into())
+        })
+        .collect()
 }
 
 /// Adds a line for each witness that cosigned, and gives the same for programs.

@@ -27,6 +27,7 @@ fn the_sample_file_says_what_its_comments_say() {
     assert!(config.policy.ends_with("policy.txt") && config.policy.is_absolute());
     assert_eq!(config.rules.max_age_s, Some(259_200));
     assert_eq!(config.rules.cohorts.len(), 1);
+    assert_eq!(config.rules.platform.unwrap().as_str(), "linux/amd64");
     assert_eq!(config.rules.engine, Some(Engine { name: "sigma".into(), version: "2.1".into() }));
     assert_eq!(config.rules.unknown, Unknown::Pass);
     assert_eq!(config.channels.len(), 1);
@@ -75,6 +76,17 @@ fn an_age_outside_of_its_range_is_refused() {
     {
         assert_eq!(code(&format!("policy = \"p\"\nmax_age_s = {age}\n")), expected, "{age}");
     }
+}
+
+#[test]
+fn what_is_no_platform_is_refused_and_shown() {
+    for text in ["", "linux", "Linux/amd64", "linux/amd64/v1/x", "linux/"] {
+        let error = load(&format!("policy = \"p\"\nplatform = {text:?}\n")).unwrap_err();
+        assert_eq!(error.code(), "client-config-value");
+        assert!(error.to_string().contains(&format!("platform is {text:?}")), "{error}");
+    }
+    assert_eq!(code("policy = \"p\"\nplatform = \"linux/arm64/v8\"\n"), "ok");
+    assert_eq!(code("policy = \"p\"\nplatform = [\"linux/arm64\"]\n"), "client-config-parse");
 }
 
 #[test]

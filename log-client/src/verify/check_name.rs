@@ -27,6 +27,8 @@ pub enum CheckName {
     Age,
     /// The record is for this client.
     Audience,
+    /// The artifact is for this client's platform.
+    Platform,
     /// The rules are for this client's engine.
     Engine,
     /// No later record of the channel withdraws this one.
@@ -53,6 +55,7 @@ impl CheckName {
             Self::Expiry => "expiry",
             Self::Age => "age",
             Self::Audience => "audience",
+            Self::Platform => "platform",
             Self::Engine => "engine",
             Self::Withdrawal => "withdrawal",
             Self::KeyChange => "key-change",
@@ -71,7 +74,7 @@ impl CheckName {
             Self::Sequence => 6,
             Self::Expiry | Self::Age => 7,
             Self::Withdrawal => 8,
-            Self::Audience | Self::Engine => 9,
+            Self::Audience | Self::Platform | Self::Engine => 9,
             Self::Reviews => 11,
             Self::KeyChange => 12,
         }
@@ -92,6 +95,7 @@ impl CheckName {
             Self::Expiry => "the record has not expired",
             Self::Age => "the witnesses saw the log lately",
             Self::Audience => "the record is for this client",
+            Self::Platform => "the artifact is for this platform",
             Self::Engine => "the rules are for this engine",
             Self::Withdrawal => "nothing that is known of the channel withdraws the record",
             Self::KeyChange => "the keys that signed the record count",

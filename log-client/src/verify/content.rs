@@ -6,7 +6,7 @@ use indelible_proto::record::{
     ChannelState, Predicate, RecordError, SignedRecord, Statement, Subject, may_follow,
 };
 
-use super::{Check, CheckName, Finding, Request, Trust, TrustedChannel};
+use super::{Check, CheckName, Request, Trust, TrustedChannel};
 use crate::channel::KnownChannel;
 use crate::files::{ArtifactDigest, FileDigest};
 use indelible_proto::note::VerifierKey;
@@ -180,10 +180,7 @@ fn of_channel(record: &SignedRecord, trusted: &TrustedChannel, known: Option<&Kn
 fn any_channel(record: &SignedRecord) -> Check {
     let why = "no channel was named, so any channel of the trusted keys will do";
     let channel = &record.statement().predicate.common().channel;
-    Check {
-        finding: Finding::NotApplicable { why },
-        ..Check::new(CheckName::Channel).detail("channel", channel)
-    }
+    Check::new(CheckName::Channel).detail("channel", channel).not_applicable(why)
 }
 
 /// The record names this artifact. A record that names nothing names no artifact.
@@ -222,6 +219,21 @@ pub fn claims_bundle(proof: &LogProof, file: &FileDigest) -> bool {
 
 fn subject_of_file<'a>(statement: &'a Statement, file: &FileDigest) -> Option<&'a Subject> {
     statement.subject.iter().find(|subject| subject.sha256 == Some(file.sha256))
+}
+
+/// The subjects with the digest that the artifact is held to: more than one if it has several names.
+pub(super) fn subjects_of<'a>(statement: &'a Statement, artifact: &ArtifactDigest) -> Vec<&'a Subject> {
+    let of_file = |file: &FileDigest, subject: &Subject| subject.sha256 == Some(file.sha256);
+    let of_tree = |tree: &BundleTree, subject: &Subject| subject.dir_hash1 == Some(tree.dir_hash1());
+    let is_named = |subject: &&Subject| match artifact {
+        ArtifactDigest::File(file) => of_file(file, subject),
+        ArtifactDigest::Directory(tree) => of_tree(tree, subject),
+        ArtifactDigest::Archive { file, .. } if subject_of_file(statement, file).is_some() => {
+            of_file(file, subject)
+        }
+        ArtifactDigest::Archive { tree, .. } => of_tree(tree, subject),
+    };
+    statement.subject.iter().filter(is_named).collect()
 }
 
 fn names_file(check: Check, statement: &Statement, file: &FileDigest) -> Check {

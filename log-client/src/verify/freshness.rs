@@ -10,7 +10,7 @@ use indelible_proto::time::UnixSeconds;
 
 use super::knowledge::Seen;
 use super::time::{MAX_AHEAD_S, plus};
-use super::{Check, CheckName, Finding, Request};
+use super::{Check, CheckName, Request};
 use crate::channel::KnownChannel;
 
 const FETCH_NEWER: &str =
@@ -22,7 +22,7 @@ pub(super) fn expiry(request: &Request<'_>, record: &SignedRecord, seen: &Seen<'
     let check = Check::new(CheckName::Expiry).detail("now", now).detail("now from", request.time.source());
     let Some(own) = record.statement().predicate.common().expires else {
         let why = "records of this type do not expire";
-        return Check { finding: Finding::NotApplicable { why }, ..check };
+        return check.not_applicable(why);
     };
     let renewed = seen.with(record).and_then(|known| known.expires(record, seen.now()));
     let expires = renewed.unwrap_or(own);
@@ -40,7 +40,7 @@ pub(super) fn age(request: &Request<'_>, record: &SignedRecord, seen: &Seen<'_>)
     let check = Check::new(CheckName::Age).detail("now", now).detail("now from", request.time.source());
     if request.policy.quorum_met(&[]) {
         let why = "the policy asks for no witnesses, so nobody vouches for a time";
-        return Check { finding: Finding::NotApplicable { why }, ..check };
+        return check.not_applicable(why);
     }
     let Some(witnessed) = seen.times.quorum else {
         let message = format!(
@@ -56,7 +56,7 @@ pub(super) fn age(request: &Request<'_>, record: &SignedRecord, seen: &Seen<'_>)
     let check = check.detail("witnessed", witnessed);
     let Some(max_age_s) = max_age_s(request, record) else {
         let why = "neither the client nor the channel limits the age";
-        return Check { finding: Finding::NotApplicable { why }, ..check };
+        return check.not_applicable(why);
     };
     let check = check.detail("limit", format!("{max_age_s} s"));
     if plus(witnessed, max_age_s) >= now {

@@ -102,7 +102,7 @@ pub(super) fn check(request: &Request<'_>, logged: Option<&Logged>) -> Remembere
     let (check, compared) = match request.remembered {
         Remembered::NotKept => {
             let why = "no state directory is used, so nothing is remembered";
-            (Check { finding: Finding::NotApplicable { why }, ..check }, None)
+            (check.not_applicable(why), None)
         }
         Remembered::Nothing => (check.detail("remembered", "nothing yet of this log"), None),
         Remembered::Damaged { code, message } => {

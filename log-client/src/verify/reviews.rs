@@ -8,7 +8,7 @@ use indelible_proto::record::{ChannelName, Predicate, RecordId, SignedRecord};
 
 use super::knowledge::is_stale;
 use super::rules::ReviewRule;
-use super::{Check, CheckName, Finding, Knowledge, Request};
+use super::{Check, CheckName, Knowledge, Request};
 use crate::channel::{KeyStanding, KnownChannel};
 
 /// Enough reviewers of each kind have passed the record, and none has failed it whose word is asked for.
@@ -16,7 +16,7 @@ pub(super) fn reviews(request: &Request<'_>, record: &SignedRecord) -> Check {
     let check = Check::new(CheckName::Reviews);
     if request.rules.reviewers.is_empty() {
         let why = "the client asks for no reviews";
-        return Check { finding: Finding::NotApplicable { why }, ..check };
+        return check.not_applicable(why);
     }
     let id = record.record_id();
     let mut unknown = false;

@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 
 use indelible_proto::hash::Hash;
 use indelible_proto::record::body::ReviewKind;
-use indelible_proto::record::{ChannelName, RecordId};
+use indelible_proto::record::{ChannelName, Platform, RecordId};
 
 /// The client's own rules. The default asks for what the channel's keys promise, and nothing else.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
     /// The oldest checkpoint that counts, in seconds; `None` leaves it to the channel's own `maxAge`.
     pub max_age_s: Option<u64>,
+    /// What the artifact would run on; `None` checks no platform.
+    pub platform: Option<Platform>,
     /// The engine that would load the rules; `None` checks no engine.
     pub engine: Option<Engine>,
     /// SHA-256 of each cohort this client belongs to.

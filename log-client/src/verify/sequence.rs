@@ -3,7 +3,7 @@
 use indelible_proto::record::SignedRecord;
 
 use super::knowledge::Seen;
-use super::{Check, CheckName, Finding, Request};
+use super::{Check, CheckName, Request};
 use crate::state::LastRecord;
 
 /// What is remembered of the channel a record says it belongs to.
@@ -41,7 +41,7 @@ pub(super) fn sequence(request: &Request<'_>, record: &SignedRecord, seen: &Seen
     let last = match request.last {
         LastKnown::NotKept if seen.known.is_none() => {
             let why = "no state directory is used, so nothing is remembered";
-            return Check { finding: Finding::NotApplicable { why }, ..check };
+            return check.not_applicable(why);
         }
         LastKnown::Damaged { code, message } => {
             let next = "restore the file, or delete it to start afresh; the artifact was not judged by it";

@@ -21,6 +21,7 @@ mod client;
 mod known;
 mod log;
 mod memory;
+mod platform;
 mod record;
 mod reviews;
 mod standing;

@@ -1,6 +1,7 @@
 //! `indelible publish`.
 
 mod head;
+mod platform;
 mod release;
 mod review;
 mod rules;
@@ -147,6 +148,8 @@ fn named_records(files: &[PathBuf], policy: &Policy) -> Result<Named, Failure> {
         named.records.push(record.record_id());
         named.subject.extend(record.statement().subject.iter().cloned());
     }
+    // What is said of a record holds on every platform.
+    named.subject.iter_mut().for_each(|subject| subject.platform = None);
     named.records.sort();
     named.records.dedup();
     named.subject.sort_by(|a, b| a.name.cmp(&b.name));

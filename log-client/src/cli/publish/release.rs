@@ -10,6 +10,7 @@ use super::super::console::Console;
 use super::super::exit::{Exit, Failure};
 use super::super::inputs::files_failure;
 use super::super::publication::PublicationArgs;
+use super::platform::{PlatformArg, platforms};
 use super::{RecordArgs, Said, hash, publish};
 use crate::files::{artifact_name, proof_path};
 use crate::publish::Body;
@@ -23,6 +24,9 @@ use crate::publish::Body;
 #[command(after_help = "Examples:
   indelible publish release agent-1.2.tar.gz --channel-name vendor.example/agent \\
       --version 1.2 --key publish.key --policy policy.txt
+  indelible publish release agent-1.2-x86.tgz agent-1.2-arm.tgz --channel-name vendor.example/agent \\
+      --platform agent-1.2-x86.tgz=linux/amd64 --platform agent-1.2-arm.tgz=linux/arm64 \\
+      --version 1.2 --key publish.key --policy policy.txt
   indelible publish release agent-1.3-beta.tar.gz --from-file release.toml --version 1.3-beta \\
       --cohort $(printf %s 'name of the cohort' | sha256sum | cut -c -64) --cohort-reason beta
       (docs/config/publish.toml is a sample of release.toml)")]
@@ -30,6 +34,10 @@ pub(in crate::cli) struct ReleaseArgs {
     /// Files of the release
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// Platform of FILE, or without FILE= of all that no other --platform names: OS/ARCH or OS/ARCH/VARIANT like linux/amd64.
+    /// Clients of other platforms refuse the file; one without a platform is for all
+    #[arg(long = "platform", value_name = "[FILE=]PLATFORM")]
+    platforms: Vec<PlatformArg>,
     /// Package URL of what is released
     #[arg(long, value_name = "PURL")]
     purl: Option<String>,
@@ -62,11 +70,12 @@ pub(super) fn run(args: ReleaseArgs, console: Console) -> Result<Exit, Failure> 
         let message = format!("{} files, one record names at most {MAX_SUBJECTS}", args.files.len());
         return Err(Failure::usage("too-many-files", message, "publish a directory, or several releases"));
     }
+    let platforms = platforms(&args.files, &args.platforms)?;
     let mut subject = Vec::new();
     let mut proofs = Vec::new();
-    for file in &args.files {
+    for (file, platform) in args.files.iter().zip(platforms) {
         let name = artifact_name(file).map_err(|error| files_failure(&error))?;
-        subject.push(Subject::of_file(name, hash(file, console)?));
+        subject.push(Subject { platform, ..Subject::of_file(name, hash(file, console)?) });
         proofs.push(proof_path(file).map_err(|error| files_failure(&error))?);
     }
     let digest = |file: Option<PathBuf>| file.map(|file| hash(&file, console)).transpose();

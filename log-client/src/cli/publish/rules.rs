@@ -8,7 +8,7 @@ use clap::Args;
 use indelible_proto::bundle_tree::BundleTree;
 use indelible_proto::record::body::{Bundle, Delta, Engine, MAX_PERIOD_S, RulesBody};
 
-use indelible_proto::record::{Chain, Predicate, Subject};
+use indelible_proto::record::{Chain, Platform, Predicate, Subject};
 use indelible_proto::tree::TreeHead;
 
 use super::super::bundle::read_bundle;
@@ -46,6 +46,9 @@ pub(in crate::cli) struct RulesArgs {
     /// What the rules are written in, like sigma or yara
     #[arg(long)]
     format: String,
+    /// Platform the rules are for, OS/ARCH or OS/ARCH/VARIANT like linux/amd64; clients of other ones refuse them
+    #[arg(long, value_parser = Platform::parse)]
+    platform: Option<Platform>,
     /// Engine the rules are for
     #[arg(long, value_name = "NAME")]
     engine: Option<String>,
@@ -108,7 +111,7 @@ pub(super) fn run(args: RulesArgs, console: Console) -> Result<Exit, Failure> {
         delta,
         tests,
     };
-    let subject = vec![Subject::of_tree(name, tree.dir_hash1())];
+    let subject = vec![Subject { platform: args.platform, ..Subject::of_tree(name, tree.dir_hash1()) }];
     let said = Said { subject, body: Body::Rules(body), lifetime_s: args.expires_in };
     place.publish(Chain::Publish, said, &[proof], console)
 }

@@ -6,6 +6,7 @@ use clap::Args;
 use indelible_proto::note::VerifierKey;
 use indelible_proto::policy::{Policy, VerifiedCheckpoint};
 use indelible_proto::proof::LogProof;
+use indelible_proto::record::Platform;
 use indelible_proto::time::UnixSeconds;
 
 use super::super::console::{Console, Output, chain};
@@ -49,6 +50,10 @@ pub(in crate::cli) struct TrustArgs {
     /// Verifier key of the vendor, or a file with it; one of those given has to have signed
     #[arg(long = "key", value_name = "VKEY")]
     keys: Vec<String>,
+    /// Platform the artifact is to run on, OS/ARCH or OS/ARCH/VARIANT like linux/amd64; what the record has for another one
+    /// is refused [default: the one in --config; without any, not checked]
+    #[arg(long, value_name = "PLATFORM", value_parser = Platform::parse)]
+    platform: Option<Platform>,
     /// Directory of what is remembered [default: $XDG_STATE_HOME/indelible or ~/.local/state/indelible]
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
@@ -69,6 +74,7 @@ impl TrustArgs {
             channel: None,
             channel_files: Vec::new(),
             keys: Vec::new(),
+            platform: None,
             state: Some(state.to_owned()),
             no_state: false,
             explain,
@@ -111,9 +117,11 @@ impl Judge {
         let named = config.iter().flat_map(|config| &config.channel_files).chain(&args.channel_files);
         let files = named.map(|path| GivenFile::read(path)).collect::<Result<_, _>>()?;
         let given = args.state.clone().or_else(|| config.as_ref().and_then(|config| config.state.clone()));
+        let mut rules = config.as_ref().map(|config| config.rules.clone()).unwrap_or_default();
+        rules.platform = args.platform.clone().or(rules.platform);
         Ok(Self {
             policy,
-            rules: config.as_ref().map(|config| config.rules.clone()).unwrap_or_default(),
+            rules,
             grace,
             config,
             keys: keys.map_err(|error| key_failure(&error))?,

@@ -22,6 +22,7 @@ fn a_released_file_verifies_and_every_check_has_run() {
         "age",
         "withdrawal",
         "audience",
+        "platform",
         "engine",
         "reviews",
         "key-change",
