@@ -4,8 +4,9 @@
 use std::fs;
 use std::process::Command;
 
+use indelible_proto::log_api::ApiError;
 use indelible_proto::record::{Platform, SignedRecord};
-use indelible_tests::Finished;
+use indelible_tests::{Finished, http};
 use serde_json::{Value, json};
 
 use crate::carry::{Inside, export};
@@ -206,6 +207,49 @@ fn rules_are_for_a_platform_as_a_directory_and_as_an_archive() {
             "linux/amd64",
         );
     }
+}
+
+/// A leaf with this statement and the signatures of that record.
+fn leaf_of(statement: &str, record: &SignedRecord) -> Vec<u8> {
+    let signatures = &record.leaf()[record.message().len()..];
+    let message = format!("DSSEv1 28 application/vnd.in-toto+json {} {statement}", statement.len());
+    [message.as_bytes(), signatures].concat()
+}
+
+#[test]
+fn what_is_written_in_another_way_is_neither_signed_nor_logged() {
+    let shop = shop();
+    release(&shop, "1", &PLATFORMS).expect(VERIFIED);
+    let [release, channel] = ["agent-x86.tlog-proof", "channel"].map(|proof| shop.record(proof));
+    let text = |record: &SignedRecord| String::from_utf8(record.payload().to_vec()).unwrap();
+    let (of_release, good) = (text(&release), r#"{"platform":"linux/amd64"}"#);
+    assert!(of_release.contains(good));
+    let bent = |annotations: &str| (of_release.replace(good, annotations), &release);
+    let annotated = format!(r#""subject":[{{"annotations":{good},"#);
+    let on_channel = text(&channel).replace(r#""subject":[{"#, &annotated);
+    for ((statement, record), reason) in [
+        (bent(r#"{"platform":"linux/"}"#), "platform-part-length"),
+        (bent(r#"{"platform":"linux/arm64/v8/x"}"#), "platform-parts"),
+        (bent(r#"{"platform":"Linux/amd64"}"#), "platform-part-form"),
+        (bent(r#"{"platform":null}"#), "json-null"),
+        (bent(r#"{"platform":1}"#), "field-kind"),
+        (bent("{}"), "field-missing"),
+        (bent(r#"{"os":"linux","platform":"linux/amd64"}"#), "field-unknown"),
+        ((on_channel, &channel), "field-not-allowed"),
+    ] {
+        fs::write(shop.file("bent"), &statement).unwrap();
+        let refused = shop.run(&["sign", "bent", "--key", "publish.key", "--out", "bent.leaf"]).expect(USAGE);
+        assert_eq!(code(&refused), reason, "{statement}");
+        let leaf = leaf_of(&statement, record);
+        let answer = http::post(shop.world.log().address(), "/submit", &leaf).expect(400);
+        assert_eq!(ApiError::parse(&answer.body).unwrap().code(), reason, "{statement}");
+        fs::write(shop.file("bent.leaf"), leaf).unwrap();
+        assert_eq!(code(&shop.run(&["inspect", "bent.leaf"]).expect(USAGE)), reason, "{statement}");
+    }
+    // By the same way the good one is read.
+    let same = leaf_of(&of_release, &release);
+    assert_eq!(same, release.leaf());
+    http::post(shop.world.log().address(), "/submit", &same).expect(200);
 }
 
 /// Signed by hand, exported and imported, submitted, watched, recomputed, carried, withdrawn.
