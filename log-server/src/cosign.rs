@@ -97,17 +97,15 @@ pub struct Cosigner {
 }
 
 impl Cosigner {
-    /// A cosigner that asks the witnesses of `policy` which have an address there.
+    /// A cosigner that asks the witnesses of `policy` which have an address there, with [`Cosigner::client`].
     pub fn new(
         policy: Arc<Policy>,
         publisher: Arc<Publisher>,
         signed: watch::Receiver<Arc<SignedHead>>,
         tree: &Arc<TreeReader>,
         config: &CosignConfig,
+        http: &HttpClient,
     ) -> Result<Self, CosignError> {
-        let total = Duration::from_secs(config.request_timeout_s.get());
-        let timeouts = Timeouts { total, ..Timeouts::default() };
-        let http = HttpClient::new(timeouts).map_err(CosignError::Client)?;
         let published = publisher.subscribe().borrow().note().clone();
         let cosigned = policy.verified_cosignatures(&published).map_err(CosignError::Policy)?;
         let mut lanes = Vec::new();
@@ -134,6 +132,15 @@ impl Cosigner {
             deadline: Duration::from_secs(config.deadline_s.get()),
             refresh_interval: Duration::from_secs(config.refresh_interval_s.get()),
         })
+    }
+
+    /// The client that asks the witnesses. It takes some time to make.
+    ///
+    /// # Errors
+    /// [`CosignError::Client`].
+    pub fn client(config: &CosignConfig) -> Result<HttpClient, CosignError> {
+        let total = Duration::from_secs(config.request_timeout_s.get());
+        HttpClient::new(Timeouts { total, ..Timeouts::default() }).map_err(CosignError::Client)
     }
 
     /// Asks every witness that has not answered yet which checkpoint of this log it holds, and compares it with

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use indelible_client::durable::{self, DurableError};
-use indelible_client::http::FetchError;
+use indelible_client::http::{FetchError, HttpClient};
 use indelible_client::listen;
 use indelible_proto::checkpoint::{CheckpointError, Origin};
 use indelible_proto::log_api::{MAX_BATCH_BYTES, MAX_BATCH_ENTRIES};
@@ -25,7 +25,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::blocking::blocking;
-use crate::config::{Config, ConfigError, DATA_DIR, KEY_FILE, POLICY_FILE};
+use crate::config::{Config, ConfigError, CosignConfig, DATA_DIR, KEY_FILE, POLICY_FILE};
 use crate::cosign::{CosignError, Cosigner};
 use crate::history::HistoryError;
 use crate::http::body::Bodies;
@@ -205,7 +205,7 @@ impl RunError {
 }
 
 /// What `init` wrote, read and checked against each other.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Files {
     config: Config,
     origin: Origin,
@@ -272,14 +272,19 @@ impl Running {
         token: Option<&str>,
     ) -> Result<Self, RunError> {
         let own_dir = dir.to_owned();
-        let (files, opened) = blocking(move || open(&own_dir)).await?;
-        let Opened { sequencer, publisher, policy } = opened;
+        let files = blocking(move || Files::load(&own_dir)).await?;
+        let (own_dir, own_files, cosign) = (dir.to_owned(), files.clone(), files.config.cosign.clone());
+        // Clients read the system's roots, which takes as long as opening a small log.
+        let (opened, clients) =
+            tokio::join!(blocking(move || open(&own_dir, &own_files)), blocking(move || clients(&cosign)),);
+        let Opened { sequencer, publisher, policy } = opened?;
+        let (ask_sources, ask_witnesses) = clients?;
         let (signed, tree) = (sequencer.handle().signed(), sequencer.handle().tree());
         let cosign = &files.config.cosign;
-        let sources =
-            Sources::new(&files.config.refuse, Arc::clone(&policy), Arc::clone(&tree), signed.clone());
-        let sources = sources.map_err(RunError::Client)?;
-        let mut cosigner = Cosigner::new(Arc::clone(&policy), Arc::clone(&publisher), signed, &tree, cosign)?;
+        let (own_policy, own_tree) = (Arc::clone(&policy), Arc::clone(&tree));
+        let sources = Sources::new(&files.config.refuse, own_policy, own_tree, signed.clone(), ask_sources);
+        let (own_policy, own_publisher) = (Arc::clone(&policy), Arc::clone(&publisher));
+        let mut cosigner = Cosigner::new(own_policy, own_publisher, signed, &tree, cosign, &ask_witnesses)?;
 
         let address = listen.unwrap_or(files.config.listen);
         let bound = TcpListener::bind(address).await;
@@ -347,21 +352,25 @@ impl Running {
     }
 }
 
+/// The clients that ask other sources and the witnesses.
+fn clients(cosign: &CosignConfig) -> Result<(HttpClient, HttpClient), RunError> {
+    Ok((Sources::client().map_err(RunError::Client)?, Cosigner::client(cosign)?))
+}
+
 struct Opened {
     sequencer: Sequencer,
     publisher: Arc<Publisher>,
     policy: Arc<Policy>,
 }
 
-fn open(dir: &Path) -> Result<(Files, Opened), RunError> {
-    let files = Files::load(dir)?;
+fn open(dir: &Path, files: &Files) -> Result<Opened, RunError> {
     let settings = files.config.core_settings(dir, files.origin.clone(), files.signer.clone());
     let sequencer = Sequencer::open(settings)?;
     let policy = Arc::new(files.policy.clone());
     let head = sequencer.handle().signed().borrow().checkpoint.head();
     let (storage, tree) = (sequencer.handle().storage(), sequencer.handle().tree());
     let publisher = Publisher::open(storage, &dir.join(DATA_DIR), Arc::clone(&policy), &head, tree)?;
-    Ok((files, Opened { sequencer, publisher: Arc::new(publisher), policy }))
+    Ok(Opened { sequencer, publisher: Arc::new(publisher), policy })
 }
 
 /// Compares with everyone, waits for those that must answer, and looks at the clock: what is left in doubt.

@@ -63,17 +63,25 @@ struct Asker {
 }
 
 impl Sources {
-    /// The sources of these settings.
+    /// The sources of these settings, asked with [`Sources::client`].
     pub fn new(
         config: &RefuseConfig,
         policy: Arc<Policy>,
         tree: Arc<TreeReader>,
         signed: watch::Receiver<Arc<SignedHead>>,
-    ) -> Result<Self, FetchError> {
-        let http = HttpClient::new(Timeouts { total: ANSWER_TIME, ..Timeouts::default() })?;
+        http: HttpClient,
+    ) -> Self {
         let asker = Arc::new(Asker { policy, tree, signed, http });
         let interval = Duration::from_secs(config.interval_s.get());
-        Ok(Self { asker, urls: config.checkpoints.clone(), interval })
+        Self { asker, urls: config.checkpoints.clone(), interval }
+    }
+
+    /// The client that asks them. It takes some time to make.
+    ///
+    /// # Errors
+    /// As [`HttpClient::new`].
+    pub fn client() -> Result<HttpClient, FetchError> {
+        HttpClient::new(Timeouts { total: ANSWER_TIME, ..Timeouts::default() })
     }
 
     /// Asks every source once; which of them said nothing.

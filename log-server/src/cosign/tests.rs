@@ -41,7 +41,8 @@ impl Rig {
     fn cosigner(&self) -> Cosigner {
         let (policy, publisher) = (Arc::clone(&self.policy), Arc::clone(&self.publisher));
         let config = CosignConfig::default();
-        Cosigner::new(policy, publisher, self.log.announced(), &self.log.tree, &config).unwrap()
+        let http = Cosigner::client(&config).unwrap();
+        Cosigner::new(policy, publisher, self.log.announced(), &self.log.tree, &config, &http).unwrap()
     }
 
     /// Runs a cosigner with the default times until the rig is dropped.

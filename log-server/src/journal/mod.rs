@@ -75,7 +75,6 @@ pub use error::{Damage, JournalError};
 pub(crate) use inspect::{Inspected, inspect};
 use record::Mark;
 pub use record::{Batch, Checkpoint, Payload};
-use scan::Scanner;
 use segment::{Header, SEGMENT_HEADER_BYTES};
 
 /// Length of a segment in bytes unless told otherwise. A larger append gets a larger segment of its own.
@@ -118,6 +117,14 @@ struct Segment {
     first: Option<LeafIndex>,
     /// How many appends it has.
     appends: u64,
+    /// The appends that it was opened with, until they are replayed.
+    kept: Option<Vec<Vec<Payload>>>,
+}
+
+impl Segment {
+    fn new(path: PathBuf) -> Self {
+        Self { path, first: None, appends: 0, kept: None }
+    }
 }
 
 /// The segment that is written to.
@@ -157,7 +164,7 @@ impl Journal {
         storage.create_dir(dir)?;
         let tip = Tip { append: 0, previous: Hash::from_bytes([0; Hash::LEN]), size: TreeSize::ZERO };
         let active = Active::start(storage, dir, identity, 0, segment_bytes, tip, None)?;
-        let segments = VecDeque::from([Segment { path: segment::path(dir, 0), first: None, appends: 0 }]);
+        let segments = VecDeque::from([Segment::new(segment::path(dir, 0))]);
         Self::assemble(storage, dir, identity, segment_bytes, segments, active, tip)
             .append(&[Payload::Checkpoint(checkpoint)])
     }
@@ -212,22 +219,21 @@ impl Journal {
         self.tip.size
     }
 
-    /// Hands every append to `visit`, oldest first, as opened: not what was appended since.
+    /// Hands every append to `visit`, oldest first. What the opening has checked is not read once more, as far as it
+    /// kept that.
     ///
     /// # Errors
     /// Those of `visit`, and [`JournalError`] if a segment can't be read again.
     pub fn replay<E: From<JournalError>>(
-        &self,
+        &mut self,
         mut visit: impl FnMut(Vec<Payload>) -> Result<(), E>,
     ) -> Result<(), E> {
-        for segment in &self.segments {
-            let (header, bytes) = open::read_segment(&self.storage, &segment.path)?;
-            let mut scanner = Scanner::new(&header, bytes);
-            for _ in 0..segment.appends {
-                let append = scanner.next().map_err(|damage| open::damaged(&segment.path, damage))?;
-                let unreadable = || open::damaged(&segment.path, (scanner.at, Damage::Unreadable));
-                visit(append.ok_or_else(unreadable)?)?;
-            }
+        for Segment { path, appends, kept, .. } in &mut self.segments {
+            let appends = match kept.take() {
+                Some(kept) => kept,
+                None => open::read_appends(&self.storage, path, *appends)?,
+            };
+            appends.into_iter().try_for_each(&mut visit)?;
         }
         Ok(())
     }
@@ -266,6 +272,8 @@ impl Journal {
             }
         }
         segment.appends += 1;
+        // It is not all of them any more.
+        segment.kept = None;
         self.active.end += self.buffer.len() as u64;
         self.tip = tip;
         Ok(())
@@ -279,7 +287,7 @@ impl Journal {
         self.active =
             Active::start(&self.storage, &self.dir, self.identity, generation, capacity, self.tip, spare)?;
         let path = segment::path(&self.dir, generation);
-        self.segments.push_back(Segment { path, first: None, appends: 0 });
+        self.segments.push_back(Segment::new(path));
         Ok(())
     }
 

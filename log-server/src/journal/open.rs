@@ -13,23 +13,37 @@ use super::segment::{self, Header};
 use super::{Active, Damage, Identity, JournalError, Segment, Tip};
 use crate::storage::Storage;
 
+/// Most bytes of segments that an opening keeps in memory to have them replayed. A log that wrote its tiles as it
+/// should has fewer; the rest of longer ones is read again.
+const MAX_KEPT_BYTES: usize = 128 * 1024 * 1024;
+
 /// Reads and checks every segment, oldest first, and writes the last one again.
 pub(super) fn open(
     storage: &Storage,
     dir: &Path,
     identity: Identity,
 ) -> Result<(VecDeque<Segment>, Active, Tip), JournalError> {
+    open_keeping(storage, dir, identity, MAX_KEPT_BYTES)
+}
+
+/// The same, keeping no more than so many bytes.
+pub(super) fn open_keeping(
+    storage: &Storage,
+    dir: &Path,
+    identity: Identity,
+    mut room: usize,
+) -> Result<(VecDeque<Segment>, Active, Tip), JournalError> {
     let mut segments = VecDeque::new();
     let mut last: Option<Checked> = None;
     for generation in consecutive_generations(storage, dir)? {
         let path = segment::path(dir, generation);
         let checked = Checked::read(storage, path, generation, identity, last.as_ref())?;
-        segments.push_back(checked.summary());
-        last = Some(checked);
+        segments.extend(last.replace(checked).map(|before| before.into_segment(&mut room)));
     }
     let last = last.ok_or_else(|| JournalError::Missing { dir: dir.to_owned() })?;
     let (active, previous) = last.write_again(storage)?;
     let tip = Tip { append: last.scanner.append, previous, size: last.size.unwrap_or(TreeSize::ZERO) };
+    segments.push_back(last.into_segment(&mut room));
     Ok((segments, active, tip))
 }
 
@@ -38,6 +52,21 @@ pub(super) fn read_segment(storage: &Storage, path: &Path) -> Result<(Header, By
     let bytes = Bytes::from(storage.read(path)?.unwrap_or_default());
     let header = Header::parse(&bytes).map_err(|damage| damaged(path, (0, damage)))?;
     Ok((header, bytes))
+}
+
+/// The first `count` appends of a segment.
+pub(super) fn read_appends(
+    storage: &Storage,
+    path: &Path,
+    count: u64,
+) -> Result<Vec<Vec<Payload>>, JournalError> {
+    let (header, bytes) = read_segment(storage, path)?;
+    let mut scanner = Scanner::new(&header, bytes);
+    let mut next = || {
+        let append = scanner.next().map_err(|damage| damaged(path, damage))?;
+        append.ok_or_else(|| damaged(path, (scanner.at, Damage::Unreadable)))
+    };
+    (0..count).map(|_| next()).collect()
 }
 
 /// The error for damage in a segment.
@@ -60,9 +89,12 @@ fn consecutive_generations(storage: &Storage, dir: &Path) -> Result<Vec<u64>, Jo
 struct Checked {
     path: PathBuf,
     header: Header,
-    bytes: Bytes,
+    /// Length of the file in bytes.
+    bytes: usize,
     /// Stands after the last complete append.
     scanner: Scanner,
+    /// The complete appends.
+    appends: Vec<Vec<Payload>>,
     /// Index of the first entry in this segment.
     first: Option<LeafIndex>,
     /// Tree size after the last batch in this segment or before it.
@@ -92,9 +124,9 @@ impl Checked {
         {
             return Err(damaged(&before.path, (before.scanner.at, Damage::Gap)));
         }
-        let scanner = Scanner::new(&header, bytes.clone());
+        let (scanner, bytes) = (Scanner::new(&header, bytes.clone()), bytes.len());
         let size = before.and_then(|before| before.size);
-        let mut checked = Self { path, header, bytes, scanner, first: None, size };
+        let mut checked = Self { path, header, bytes, scanner, appends: Vec::new(), first: None, size };
         checked.scan().map_err(|damage| damaged(&checked.path, damage))?;
         Ok(checked)
     }
@@ -105,7 +137,7 @@ impl Checked {
             let Some(payloads) = self.scanner.next()? else {
                 return Ok(());
             };
-            for payload in payloads {
+            for payload in &payloads {
                 let Payload::Batch(batch) = payload else {
                     continue;
                 };
@@ -115,12 +147,16 @@ impl Checked {
                 self.first.get_or_insert(batch.first);
                 self.size = Some(batch.head.size);
             }
+            self.appends.push(payloads);
         }
     }
 
-    fn summary(&self) -> Segment {
+    /// The segment, with its appends if there is `room` for them.
+    fn into_segment(self, room: &mut usize) -> Segment {
+        let left = room.checked_sub(self.bytes);
+        *room = left.unwrap_or(*room);
         let appends = self.scanner.append - self.header.first_append;
-        Segment { path: self.path.clone(), first: self.first, appends }
+        Segment { path: self.path, first: self.first, appends, kept: left.map(|_| self.appends) }
     }
 
     /// Puts a new file in the place of this segment, the last one, with its complete appends and nothing else:
@@ -131,11 +167,8 @@ impl Checked {
         let header = Header { mark: record::new_mark()?, ..self.header.clone() };
         let mut bytes = header.encode();
         let mut previous = header.previous;
-        let mut scanner = Scanner::new(&self.header, self.bytes.clone());
-        for append in header.first_append..self.scanner.append {
-            let payloads = scanner.next().map_err(|damage| damaged(&self.path, damage))?;
-            let payloads = payloads.ok_or_else(|| damaged(&self.path, (scanner.at, Damage::Unreadable)))?;
-            previous = record::encode_append(&mut bytes, &header.mark, append, previous, &payloads);
+        for (append, payloads) in (header.first_append..).zip(&self.appends) {
+            previous = record::encode_append(&mut bytes, &header.mark, append, previous, payloads);
         }
         let Header { generation, capacity, mark, .. } = header;
         let file = storage.create_filled(&self.path, &bytes, capacity)?;

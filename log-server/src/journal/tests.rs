@@ -50,7 +50,7 @@ fn open(dir: &Path) -> Result<Journal, JournalError> {
     Journal::open(&Storage::real(), dir, identity(), SEGMENT)
 }
 
-fn replayed(journal: &Journal) -> Vec<Vec<Payload>> {
+fn replayed(journal: &mut Journal) -> Vec<Vec<Payload>> {
     let mut appends = Vec::new();
     journal
         .replay(|append| {
@@ -97,10 +97,36 @@ fn gives_back_what_was_appended_over_many_segments() {
     let temporary = TempDir::new().unwrap();
     let dir = temporary.path().join("journal");
     journal_of(&dir, 40);
-    let journal = open(&dir).unwrap();
+    let mut journal = open(&dir).unwrap();
     assert!(journal.segments.len() > 4, "{:?}", journal.segments);
-    assert_eq!(replayed(&journal), expected(41));
+    assert_eq!(replayed(&mut journal), expected(41));
     assert_eq!((journal.first().get(), journal.size().get()), (0, 40));
+}
+
+/// Whether an opening has kept all of it, a part, or nothing, what is replayed is the same.
+#[test]
+fn an_opening_keeps_no_more_than_it_has_room_for_and_the_rest_is_read_again() {
+    let temporary = TempDir::new().unwrap();
+    let dir = temporary.path().join("journal");
+    journal_of(&dir, 40);
+    let segment_bytes = usize::try_from(SEGMENT).unwrap();
+    let all = open(&dir).unwrap().segments.len();
+    for (room, kept) in [
+        (0, 0),
+        (segment_bytes - 1, 0),
+        (segment_bytes, 1),
+        (3 * segment_bytes - 1, 2),
+        (3 * segment_bytes, 3),
+        (all * segment_bytes, all),
+    ] {
+        let storage = Storage::real();
+        let (segments, active, tip) = open::open_keeping(&storage, &dir, identity(), room).unwrap();
+        assert_eq!(segments.iter().filter(|segment| segment.kept.is_some()).count(), kept, "{room} bytes");
+        let mut journal = Journal::assemble(&storage, &dir, identity(), SEGMENT, segments, active, tip);
+        assert_eq!(replayed(&mut journal), expected(41), "{room} bytes");
+        assert!(journal.segments.iter().all(|segment| segment.kept.is_none()), "it is let go");
+        assert_eq!(replayed(&mut journal), expected(41), "{room} bytes, once more");
+    }
 }
 
 #[test]
@@ -113,17 +139,17 @@ fn an_append_larger_than_a_segment_gets_one_of_its_own() {
     let mut journal = open(&dir).unwrap();
     journal.append(&large).unwrap();
     journal.append(&append_of(2)).unwrap();
-    let appends = replayed(&open(&dir).unwrap());
+    let appends = replayed(&mut open(&dir).unwrap());
     assert_eq!(appends[2..], [large, append_of(2)]);
 }
 
 /// Opens the journal, checks that it has exactly `count` appends, and that it can go on from there.
 fn assert_opens_with(dir: &Path, count: usize, what: &str) {
     let mut journal = open(dir).unwrap_or_else(|error| panic!("{what}: {error}"));
-    assert_eq!(replayed(&journal), expected(count), "{what}");
+    assert_eq!(replayed(&mut journal), expected(count), "{what}");
     journal.append(&append_of(count as u64 - 1)).unwrap();
     drop(journal);
-    assert_eq!(replayed(&open(dir).unwrap()), expected(count + 1), "{what}, then one more");
+    assert_eq!(replayed(&mut open(dir).unwrap()), expected(count + 1), "{what}, then one more");
 }
 
 #[test]
@@ -204,7 +230,7 @@ fn nothing_of_a_torn_append_is_met_again_behind_the_next_one() {
     let shorter = append_of(3)[..1].to_vec();
     journal.append(&shorter).unwrap();
     drop(journal);
-    assert_eq!(replayed(&open(&dir).unwrap()).last(), Some(&shorter));
+    assert_eq!(replayed(&mut open(&dir).unwrap()).last(), Some(&shorter));
 }
 
 #[test]
@@ -270,7 +296,7 @@ fn trimming_keeps_what_is_not_integrated_and_writes_over_old_segments() {
     journal.trim(TreeSize::new(20).unwrap()).unwrap();
     let first = journal.first().get();
     assert!((1..=20).contains(&first), "{first}");
-    assert_eq!(replayed(&journal), (first..40).map(append_of).collect::<Vec<_>>());
+    assert_eq!(replayed(&mut journal), (first..40).map(append_of).collect::<Vec<_>>());
     let spares = journal.spares.len();
     assert!(spares > 1);
     for index in 40..60 {
@@ -279,13 +305,13 @@ fn trimming_keeps_what_is_not_integrated_and_writes_over_old_segments() {
     assert!(journal.spares.len() < spares, "spares were used");
     drop(journal);
     let mut journal = open(&dir).unwrap();
-    assert_eq!(replayed(&journal), (first..60).map(append_of).collect::<Vec<_>>());
+    assert_eq!(replayed(&mut journal), (first..60).map(append_of).collect::<Vec<_>>());
     journal.trim(TreeSize::new(60).unwrap()).unwrap();
-    let rest = replayed(&journal);
+    let rest = replayed(&mut journal);
     assert_eq!(rest.last(), Some(&append_of(59)), "the last append is always kept");
     assert!(rest.len() < 10);
     drop(journal);
-    assert_eq!(replayed(&open(&dir).unwrap()), rest);
+    assert_eq!(replayed(&mut open(&dir).unwrap()), rest);
 }
 
 /// A crash before its first append leaves a segment without any, and what comes next may need a larger one.
@@ -298,15 +324,15 @@ fn a_segment_without_an_append_does_not_keep_those_before_it() {
     journal.start_next_segment(0).unwrap();
     drop(journal);
     let mut journal = open(&dir).unwrap();
-    let kept = replayed(&journal).len();
+    let kept = replayed(&mut journal).len();
     journal.trim(TreeSize::new(10).unwrap()).unwrap();
-    assert_eq!(replayed(&journal).last(), Some(&append_of(9)), "the last append is always kept");
-    assert!(replayed(&journal).len() < kept);
+    assert_eq!(replayed(&mut journal).last(), Some(&append_of(9)), "the last append is always kept");
+    assert!(replayed(&mut journal).len() < kept);
     let mut large = append_of(10);
     large.push(checkpoint(vec![0; usize::try_from(SEGMENT).unwrap()]));
     journal.append(&large).unwrap();
     journal.trim(TreeSize::new(10).unwrap()).unwrap();
-    assert!(replayed(&open(&dir).unwrap()) == [large]);
+    assert!(replayed(&mut open(&dir).unwrap()) == [large]);
 }
 
 #[test]
@@ -334,7 +360,7 @@ fn a_torn_append_in_a_recycled_segment_is_cut_before_the_old_records() {
     assert_eq!(journal.size().get(), next);
     journal.append(&append_of(next)).unwrap();
     drop(journal);
-    assert_eq!(replayed(&open(&dir).unwrap()).last(), Some(&append_of(next)));
+    assert_eq!(replayed(&mut open(&dir).unwrap()).last(), Some(&append_of(next)));
 }
 
 #[test]
@@ -343,9 +369,9 @@ fn segments_below_a_missing_one_do_not_count() {
     let dir = temporary.path().join("journal");
     journal_of(&dir, 40);
     fs::remove_file(segment::path(&dir, 2)).unwrap();
-    let journal = open(&dir).unwrap();
+    let mut journal = open(&dir).unwrap();
     assert!(journal.first().get() > 10);
-    assert_eq!(replayed(&journal), (journal.first().get()..40).map(append_of).collect::<Vec<_>>());
+    assert_eq!(replayed(&mut journal), (journal.first().get()..40).map(append_of).collect::<Vec<_>>());
 }
 
 #[test]

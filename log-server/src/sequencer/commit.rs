@@ -170,7 +170,7 @@ impl Log {
         Ok(())
     }
 
-    fn begin_pass_if_due(&mut self) -> Result<(), SequencerError> {
+    pub(super) fn begin_pass_if_due(&mut self) -> Result<(), SequencerError> {
         let full = full_bundle_entries(self.head().size);
         let bundles = (full - self.synced.get()) / BUNDLE_ENTRIES;
         let due = bundles >= self.tuning.sync_bundles

@@ -192,8 +192,8 @@ impl Sequencer {
         let Taken { lock, storage, whole_disk } = take(&settings)?;
         settings.system.storage = storage.clone();
         let identity = identity(&settings);
-        let Recovered { journal, integrated, reader, signed, signed_at, synced } =
-            recover(&settings, &tuning)?;
+        let recovered = recover(&settings, &tuning)?;
+        let Recovered { journal, integrated, reader, signed, signed_at, synced, unsynced_bytes } = recovered;
         let memory = settings.index_memory_entries;
         let index_dir = settings.system.index_dir.clone().unwrap_or_else(|| dir.join(INDEX_DIR));
         let index = Arc::new(Index::new(&index_dir, identity, Arc::clone(&reader), memory));
@@ -236,7 +236,7 @@ impl Sequencer {
             writer,
             passes,
             synced,
-            unsynced_bytes: 0,
+            unsynced_bytes,
         };
         let handle = SequencerHandle(Arc::clone(&shared));
         let thread = thread::Builder::new().name("sequencer".to_owned());
@@ -408,6 +408,8 @@ fn run(mut log: Log, shared: &Shared, lock: Box<dyn Lock>) {
 }
 
 fn sequence_until_closed(log: &mut Log, shared: &Shared) -> Result<(), SequencerError> {
+    // What was replayed may be enough for a pass, or each start after a crash would replay more than the one before.
+    log.begin_pass_if_due()?;
     while let Some(requests) = shared.queue.take(log.tuning.batch_entries, log.tuning.batch_bytes) {
         log.process(requests, || shared.queue.has_failed())?;
         // Where submitters wait for a processor, they come first: a batch costs nearly the same however many are in

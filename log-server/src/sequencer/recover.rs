@@ -41,6 +41,8 @@ pub(super) struct Recovered {
     pub(super) signed_at: UnixSeconds,
     /// Up to which entry tiles and bundles are known to be durable.
     pub(super) synced: TreeSize,
+    /// Bytes of the entries from there on.
+    pub(super) unsynced_bytes: u64,
 }
 
 /// Whose journal a log with these settings has.
@@ -53,7 +55,7 @@ pub(super) fn identity(settings: &CoreSettings) -> Identity {
 pub(super) fn recover(settings: &CoreSettings, tuning: &Tuning) -> Result<Recovered, OpenError> {
     let (storage, dir) = (&settings.system.storage, &settings.data_dir);
     let identity = identity(settings);
-    let journal = Journal::open(storage, &dir.join(JOURNAL_DIR), identity, tuning.segment_bytes)?;
+    let mut journal = Journal::open(storage, &dir.join(JOURNAL_DIR), identity, tuning.segment_bytes)?;
     let heads = Heads::load(storage, dir, identity)?;
     if let Some(heads) = &heads
         && journal.size() < heads.signed.size
@@ -65,6 +67,7 @@ pub(super) fn recover(settings: &CoreSettings, tuning: &Tuning) -> Result<Recove
     let mut replay = Replay::start(files.clone(), settings.kind, &journal, usable)?;
     let synced = replay.integrated.edge.tiles.size();
     journal.replay(|append| replay.append(append))?;
+    let unsynced_bytes = replay.bytes;
     let (integrated, checkpoint) = replay.finish();
 
     let head = integrated.edge.tiles.head();
@@ -82,7 +85,8 @@ pub(super) fn recover(settings: &CoreSettings, tuning: &Tuning) -> Result<Recove
     }
     check_published(&reader, settings)?;
     check_clock(signed_at, settings.system.clock.now())?;
-    Ok(Recovered { journal, integrated, reader: Arc::new(reader), signed, signed_at, synced })
+    let reader = Arc::new(reader);
+    Ok(Recovered { journal, integrated, reader, signed, signed_at, synced, unsynced_bytes })
 }
 
 /// A clock far behind the newest signature shows an old image of the machine, or signs in the wrong order.
@@ -130,6 +134,8 @@ struct Replay {
     integrated: Integrated,
     /// The last checkpoint so far.
     checkpoint: Option<Checkpoint>,
+    /// Bytes of the entries so far.
+    bytes: u64,
 }
 
 impl Replay {
@@ -161,7 +167,8 @@ impl Replay {
             None => channels_from_bundles(&files, kind, size)?,
         };
         let channels = Arc::new(RwLock::new(channels));
-        Ok(Self { kind, files, integrated: Integrated { edge: Arc::new(edge), channels }, checkpoint: None })
+        let integrated = Integrated { edge: Arc::new(edge), channels };
+        Ok(Self { kind, files, integrated, checkpoint: None, bytes: 0 })
     }
 
     fn append(&mut self, payloads: Vec<Payload>) -> Result<(), OpenError> {
@@ -188,8 +195,9 @@ impl Replay {
             let channels = self.integrated.channels.read().unwrap_or_else(PoisonError::into_inner);
             new_entries(self.kind, &channels, size, kept)?
         };
-        let step = Step::grow(&self.integrated.edge, &batch.entries.slice(skipped_bytes..), new)
-            .map_err(SignError::from)?;
+        let entries = batch.entries.slice(skipped_bytes..);
+        self.bytes += entries.len() as u64;
+        let step = Step::grow(&self.integrated.edge, &entries, new).map_err(SignError::from)?;
         let (got, expected) = (step.head(), batch.head);
         if got != expected {
             let refusal =

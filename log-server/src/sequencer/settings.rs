@@ -92,7 +92,8 @@ impl Tuning {
                 LogKind::Raw => 256,
                 LogKind::Records => 32,
             },
-            sync_bytes: 64 * 1024 * 1024,
+            // Of longer entries so many bytes, which take a start as long.
+            sync_bytes: 16 * 1024 * 1024,
             beside: true,
             cache_bytes: DEFAULT_CACHE_BYTES,
         }

@@ -133,7 +133,7 @@ fn what_a_failed_sync_left_in_memory_only_is_written_again_before_it_counts() {
     journal.append(&append_of(2)).unwrap_err();
     drop(journal);
     assert!(!disk.0.lost.lock().unwrap().is_empty(), "the disk lacks what the system shows");
-    let journal = open();
-    assert_eq!(replayed(&journal).len(), 3, "the append is whole, and may have been seen");
+    let mut journal = open();
+    assert_eq!(replayed(&mut journal).len(), 3, "the append is whole, and may have been seen");
     assert!(disk.0.lost.lock().unwrap().is_empty() && disk.0.unwritten.lock().unwrap().is_empty());
 }

@@ -66,6 +66,29 @@ fn tiles_that_were_not_synced_before_a_crash_are_written_again() {
     }
 }
 
+/// A log that is killed again and again before it has written enough for a sync pass.
+#[test]
+fn what_a_start_replays_does_not_grow_with_every_crash() {
+    const ENTRIES_OF_LIFE: u64 = 300;
+    let tuning =
+        Tuning { sync_bundles: u64::MAX, sync_bytes: 8 * 1024, beside: false, ..tight(LogKind::Raw) };
+    let mut log = TestLog::raw();
+    for life in 0..12 {
+        let sequencer = Sequencer::open_tuned(log.settings(), tuning).unwrap();
+        for batch in (life * ENTRIES_OF_LIFE..(life + 1) * ENTRIES_OF_LIFE).step_by(100) {
+            submit_range(&sequencer.handle(), batch..batch + 100);
+        }
+        let crashed = log.copy();
+        drop(sequencer);
+        log = crashed;
+        let heads = Heads::load(&Storage::real(), &log.data(), identity(&log.settings())).unwrap();
+        let durable = heads.map_or(0, |heads| heads.integrated.size.get());
+        let replayed = (life + 1) * ENTRIES_OF_LIFE - durable;
+        assert!(replayed < 1_500, "{replayed} entries are replayed after life {life}");
+    }
+    assert_eq!(signed_head(&log.open().handle()), head_of(12 * ENTRIES_OF_LIFE));
+}
+
 #[test]
 fn a_torn_batch_is_gone_and_the_one_before_it_is_not() {
     let log = TestLog::raw();
