@@ -41,11 +41,13 @@ pub enum Bug {
     FillDisk,
     /// `fsck` looks at no tile above those of the leaves.
     UpperTilesUnread,
+    /// The index notes which files of rows it has before they are on disk.
+    IndexNoteBeforeSync,
 }
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::NoFileSync,
         Self::NoDirSync,
         Self::NoParentDirSync,
@@ -61,6 +63,7 @@ impl Bug {
         Self::AcceptStaleCopy,
         Self::FillDisk,
         Self::UpperTilesUnread,
+        Self::IndexNoteBeforeSync,
     ];
 
     /// The bug's name, as the environment variable has it.
@@ -81,6 +84,7 @@ impl Bug {
             Self::AcceptStaleCopy => "accept-stale-copy",
             Self::FillDisk => "fill-disk",
             Self::UpperTilesUnread => "upper-tiles-unread",
+            Self::IndexNoteBeforeSync => "index-note-before-sync",
         }
     }
 

@@ -4,6 +4,8 @@
 //! runs, the disk is remembered before every call that changes something, with what the log has promised by
 //! then. Of each of these moments, crashes lose what they may, and what is left is opened and held against the
 //! promise. Segments are small, so that they are changed, given up and used again all the time.
+//!
+//! The index of these logs is on no modelled disk; some more logs have one that is ([`index_crashes`]).
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,6 +18,7 @@ use indelible_server::publish::Publisher;
 use indelible_server::sequencer::{Occurrence, Outcome as Answer, Sequencer, Tuning};
 
 use crate::disk::{Call, Image, ModelDisk, Verdict, data_dir};
+use crate::index_crashes;
 use crate::modelled::{self, Promised, Sequence, Witnessed};
 use crate::random::Random;
 use crate::row::{Outcome, Row, Scale, Trials};
@@ -29,6 +32,8 @@ const GENERATIONS: u64 = 3;
 const CRASHES: u64 = 2;
 /// How many crashes of a log that was just made are tried.
 const CRASHES_OF_NEW: u64 = 6;
+/// With every how manieth log an index crashes, too.
+const INDEX_EVERY: u64 = 8;
 
 impl Row for CrashPoints {
     fn name(&self) -> &'static str {
@@ -50,17 +55,22 @@ impl Row for CrashPoints {
             Bug::TornCheckpoint,
             Bug::AckBeforeCommit,
             Bug::PublishBeforePersist,
+            Bug::IndexNoteBeforeSync,
         ]
     }
 
     fn run(&self, trials: Trials) -> Result<Outcome> {
         let indices = modelled::index_dir()?;
-        let mut points = 0;
+        let (mut points, mut index_points) = (0, 0);
         let trials = trials.each(|seed| {
             points += trial(seed, indices.path())?;
+            if seed % INDEX_EVERY == 1 {
+                index_points += index_crashes::trial(seed, indices.path())?;
+            }
             Ok(())
         })?;
-        Ok(Outcome { trials, figures: format!("{points} crash points") })
+        let figures = format!("{points} crash points, and {index_points} of an index");
+        Ok(Outcome { trials, figures })
     }
 }
 
@@ -243,7 +253,7 @@ impl Log<'_> {
 }
 
 /// Takes the answers to a batch into the sequence.
-fn take_up(sequence: &mut Sequence, entries: &[Entry], answers: &[Answer]) -> Result<()> {
+pub(crate) fn take_up(sequence: &mut Sequence, entries: &[Entry], answers: &[Answer]) -> Result<()> {
     ensure!(entries.len() == answers.len(), "{} answers to {} entries", answers.len(), entries.len());
     for (entry, answer) in entries.iter().zip(answers) {
         let Answer::Sequenced { index, leaf_hash, occurrence } = answer else {

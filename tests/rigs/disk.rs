@@ -349,6 +349,15 @@ impl fmt::Debug for ModelFile {
 }
 
 impl DiskFile for ModelFile {
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+        let offset = usize::try_from(offset).map_err(|_| io::ErrorKind::UnexpectedEof)?;
+        self.disk.call(Call::Read, |image, _| {
+            let rest = image.file(self.node)?.now.get(offset..).unwrap_or_default();
+            bytes.copy_from_slice(rest.get(..bytes.len()).ok_or(io::ErrorKind::UnexpectedEof)?);
+            Ok(())
+        })
+    }
+
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let offset = usize::try_from(offset).map_err(|_| io::ErrorKind::FileTooLarge)?;
         self.disk.call(Call::Write, |image, done| {

@@ -14,6 +14,7 @@ mod disk;
 mod disk_full;
 mod fault_pairs;
 mod image;
+mod index_crashes;
 mod kill;
 mod ledger;
 mod load;

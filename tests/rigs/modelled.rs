@@ -15,6 +15,7 @@ use indelible_proto::tile::BundleId;
 use indelible_proto::time::UnixSeconds;
 use indelible_proto::tree::{Frontier, TreeHead};
 use indelible_server::clock::Clock;
+use indelible_server::index::Place;
 use indelible_server::kind::LogKind;
 use indelible_server::openers::Openers;
 use indelible_server::publish::{CHECKPOINT_FILE, Publisher};
@@ -65,7 +66,7 @@ pub(crate) fn settings(disk: &ModelDisk, index_dir: &Path) -> Result<CoreSetting
         index_memory_entries: 10_000,
         system: System {
             storage: Storage::on(Arc::new(disk.clone())),
-            index_dir: Some(index_dir.to_owned()),
+            index: Some(Place { storage: Storage::real(), dir: index_dir.to_owned() }),
             clock: Clock::new(|| UnixSeconds::new(1_800_000_000).expect("invariant: under 2^63")),
         },
     })
@@ -126,7 +127,14 @@ impl Sequence {
         usize::try_from(index).is_ok_and(|index| self.leaves.get(index) == Some(leaf))
     }
 
-    fn head(&self, size: u64) -> Option<&TreeHead> {
+    /// The keys that an index of the first `size` entries has, in order.
+    pub(crate) fn keys(&self, size: u64) -> Vec<(Hash, u64)> {
+        let mut keys: Vec<_> = self.leaves.iter().copied().zip(0..size).collect();
+        keys.sort_unstable();
+        keys
+    }
+
+    pub(crate) fn head(&self, size: u64) -> Option<&TreeHead> {
         self.heads.get(usize::try_from(size).ok()?)
     }
 }

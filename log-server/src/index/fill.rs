@@ -30,7 +30,7 @@ const FILTERED_ENTRIES: u64 = 16 * BUNDLE_ENTRIES;
 
 impl Index {
     pub(super) fn open_and_fill(&self) -> Result<(), IndexError> {
-        let store = Store::open(&self.dir, self.identity)?;
+        let store = Store::open(&self.place, self.identity)?;
         if let Some(watermark) = store.watermark()
             && self.is_part(&watermark)?
         {
@@ -38,8 +38,8 @@ impl Index {
         }
         // New, or of another log, of another history of this one, or of a larger tree.
         drop(store);
-        store::delete(&self.dir)?;
-        self.fill(&mut self.watermark(), Store::open(&self.dir, self.identity)?, 0)
+        store::delete(&self.place)?;
+        self.fill(&mut self.watermark(), Store::open(&self.place, self.identity)?, 0)
     }
 
     /// Whether the log began with these entries, all in full bundles. What a database of other entries lacks would
@@ -67,8 +67,8 @@ impl Index {
         tracing::warn!(%reason, "the index is made again from the entries");
         // Waits for those who still look something up.
         self.set_store(None);
-        store::delete(&self.dir)?;
-        self.fill(&mut watermark, Store::open(&self.dir, self.identity)?, 0)?;
+        store::delete(&self.place)?;
+        self.fill(&mut watermark, Store::open(&self.place, self.identity)?, 0)?;
         self.set_mended();
         Ok(())
     }

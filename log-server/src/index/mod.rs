@@ -19,6 +19,7 @@ mod filter;
 mod lookup;
 mod memory;
 mod moving;
+mod place;
 mod progress;
 mod recent;
 mod rows;
@@ -27,7 +28,6 @@ mod store;
 mod waiting;
 
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -37,6 +37,7 @@ use indelible_proto::entry_bundle::BundleError;
 use indelible_proto::hash::Hash;
 use indelible_proto::record::RecordError;
 use indelible_proto::size::{LeafIndex, TreeSize};
+use indelible_proto::tree::TreeHead;
 use tokio::sync::watch;
 
 use crate::journal::Identity;
@@ -45,6 +46,7 @@ use crate::storage::tiles::{BUNDLE_ENTRIES, full_bundle_entries};
 use crate::tree_reader::{ReadError, TreeReader};
 use filter::Filter;
 use memory::Memory;
+pub use place::Place;
 use rows::List;
 pub(crate) use rows::{Row, push_rows};
 use store::Store;
@@ -136,7 +138,7 @@ pub(crate) struct Known {
 /// The keys of all entries of a log.
 #[derive(Debug)]
 pub(crate) struct Index {
-    dir: PathBuf,
+    place: Place,
     identity: Identity,
     reader: Arc<TreeReader>,
     memory_entries: u64,
@@ -160,15 +162,15 @@ pub(crate) struct Index {
 }
 
 impl Index {
-    /// The index in `dir`; nothing is known before [`Index::open`].
+    /// The index there; nothing is known before [`Index::open`].
     pub(crate) fn new(
-        dir: &Path,
+        place: Place,
         identity: Identity,
         reader: Arc<TreeReader>,
         memory_entries: usize,
     ) -> Self {
         Self {
-            dir: dir.to_owned(),
+            place,
             identity,
             reader,
             memory_entries: (memory_entries as u64).clamp(*MEMORY_ENTRIES.start(), *MEMORY_ENTRIES.end()),
@@ -398,6 +400,27 @@ struct Candidates {
     size: TreeSize,
 }
 
+/// What the database of an index has, as a start finds it.
+#[derive(Debug)]
+pub struct Stored {
+    /// The tree of which it says that it has every key; `None` if it is new.
+    pub noted: Option<TreeHead>,
+    /// The keys that keep entries from being logged twice, and the indices of their entries, in order.
+    pub keys: Vec<(Hash, u64)>,
+}
+
+/// Reads all of the database there, and makes none again.
+///
+/// # Errors
+/// If any of it is not as it was written.
+pub(crate) fn look(place: &Place, identity: Identity) -> Result<Stored, StoreError> {
+    let store = Store::open(place, identity)?;
+    let rows = store.rows()?.into_iter().filter(|row| row.list == List::Once);
+    let mut keys: Vec<_> = rows.map(|row| (row.key, row.index)).collect();
+    keys.sort_unstable();
+    Ok(Stored { noted: store.watermark(), keys })
+}
+
 /// Lets go who waits for the index's thread when that panics.
 struct BreakOnPanic<'a>(&'a Index);
 
@@ -414,10 +437,10 @@ fn trusted(key: &Hash, index: u64) -> Option<Known> {
     if planted::has(Bug::TrustIndex) { known() } else { None }
 }
 
-/// Puts keys into the database in `dir` that point where they are told to.
+/// Puts keys into the database there that point where they are told to.
 #[cfg(test)]
-pub(crate) fn plant_rows(dir: &Path, identity: Identity, keys: &[(Hash, u64)]) {
-    let store = Store::open(dir, identity).unwrap();
+pub(crate) fn plant_rows(place: &Place, identity: Identity, keys: &[(Hash, u64)]) {
+    let store = Store::open(place, identity).unwrap();
     let watermark = store.watermark().expect("there are keys in the database");
     let row = |(key, index): &(Hash, u64)| Row { list: List::Once, key: *key, index: *index };
     let mut rows: Vec<_> = keys.iter().map(row).collect();

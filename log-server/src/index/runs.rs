@@ -13,17 +13,16 @@ mod run;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
-use std::path::Path;
 use std::sync::Arc;
 
 use bytes::BufMut as _;
 use indelible_proto::hash::Hash;
 use indelible_proto::wire::{DecodeError, Reader};
 
+use super::place::Place;
 use super::rows::{List, Row};
 use super::store::StoreError;
-use crate::storage::Storage;
-use run::{Counts, Run, Writer};
+use run::{Counts, Name, Run, Writer};
 
 /// How many runs of one level are merged.
 const MERGED_RUNS: usize = 16;
@@ -40,13 +39,13 @@ struct Leveled {
 pub(super) struct Runs(Vec<Leveled>);
 
 impl Runs {
-    /// Opens the runs in `dir` that a list names.
-    pub(super) fn open(dir: &Path, list: &[u8]) -> Result<Self, StoreError> {
+    /// Opens the runs that a list names.
+    pub(super) fn open(place: &Place, list: &[u8]) -> Result<Self, StoreError> {
         let mut reader = Reader::new(list);
         let mut runs = Vec::new();
         while !reader.is_empty() {
-            let (number, level, blocks) = read_name(&mut reader).map_err(|_| StoreError::Value)?;
-            runs.push(Leveled { level, run: Arc::new(Run::open(dir, number, blocks)?) });
+            let (level, name) = read_name(&mut reader).map_err(|_| StoreError::Value)?;
+            runs.push(Leveled { level, run: Arc::new(Run::open(place, name)?) });
         }
         Ok(Self(runs))
     }
@@ -55,35 +54,41 @@ impl Runs {
     pub(super) fn list(&self) -> Vec<u8> {
         let mut list = Vec::new();
         for Leveled { level, run } in &self.0 {
-            list.put_u64(run.number());
+            let Name { number, mark, blocks } = run.name();
+            list.put_u64(*number);
+            list.put_slice(mark);
             list.put_u8(*level);
-            run.blocks().iter().for_each(|blocks| list.put_u32(*blocks));
+            blocks.iter().for_each(|blocks| list.put_u32(*blocks));
         }
         list
     }
 
     /// Makes all of them durable.
-    pub(super) fn sync(&self, dir: &Path) -> Result<(), StoreError> {
+    pub(super) fn sync(&self, place: &Place) -> Result<(), StoreError> {
         self.0.iter().try_for_each(|leveled| leveled.run.sync())?;
-        Ok(Storage::real().sync_dir(dir)?)
+        Ok(place.storage.sync_dir(&place.dir)?)
     }
 
     /// The same with one more run of sorted rows, which is written.
-    pub(super) fn with(&self, dir: &Path, rows: &[Row]) -> Result<Self, StoreError> {
-        let mut writer = Writer::create(dir, self.next_number())?;
+    pub(super) fn with(&self, place: &Place, rows: &[Row]) -> Result<Self, StoreError> {
+        let mut writer = Writer::create(place, self.next_number())?;
         rows.iter().try_for_each(|row| writer.push(*row))?;
         let run = Leveled { level: 0, run: Arc::new(writer.finish()?) };
         Ok(Self([self.0.as_slice(), &[run]].concat()))
     }
 
     /// The same with runs merged, if there are enough of one level; `None` if not, or if `goes_on` says so.
-    pub(super) fn merged(&self, dir: &Path, goes_on: impl Fn() -> bool) -> Result<Option<Self>, StoreError> {
+    pub(super) fn merged(
+        &self,
+        place: &Place,
+        goes_on: impl Fn() -> bool,
+    ) -> Result<Option<Self>, StoreError> {
         let of_level = |level: u8| self.0.iter().filter(move |leveled| leveled.level == level);
         let levels = self.0.iter().map(|leveled| leveled.level);
         let Some(level) = levels.into_iter().find(|level| of_level(*level).count() >= MERGED_RUNS) else {
             return Ok(None);
         };
-        let mut writer = Writer::create(dir, self.next_number())?;
+        let mut writer = Writer::create(place, self.next_number())?;
         let mut sources: Vec<_> = of_level(level).map(|leveled| leveled.run.rows()).collect();
         let mut next = BinaryHeap::with_capacity(sources.len());
         for (source, rows) in sources.iter_mut().enumerate() {
@@ -107,16 +112,20 @@ impl Runs {
         Ok(Some(Self(runs)))
     }
 
-    /// Deletes the files of all other runs in `dir`.
-    pub(super) fn delete_others(&self, dir: &Path) -> Result<(), StoreError> {
-        let storage = Storage::real();
-        for name in storage.list(dir)?.unwrap_or_default() {
-            let is_other = |number| self.0.iter().all(|leveled| leveled.run.number() != number);
+    /// Deletes the files of all other runs.
+    pub(super) fn delete_others(&self, place: &Place) -> Result<(), StoreError> {
+        for name in place.storage.list(&place.dir)?.unwrap_or_default() {
+            let is_other = |number| self.0.iter().all(|leveled| leveled.run.name().number != number);
             if run::number_of(&name).is_some_and(is_other) {
-                storage.remove(&dir.join(name))?;
+                place.storage.remove(&place.dir.join(name))?;
             }
         }
         Ok(())
+    }
+
+    /// All rows of all of them, in no order; an error if any is not as it was written.
+    pub(super) fn rows(&self) -> impl Iterator<Item = Result<Row, StoreError>> + '_ {
+        self.0.iter().flat_map(|leveled| leveled.run.rows())
     }
 
     /// The index in the newest run that has this row.
@@ -151,18 +160,18 @@ impl Runs {
 
     /// A number higher than that of any of them.
     fn next_number(&self) -> u64 {
-        self.0.iter().map(|leveled| leveled.run.number() + 1).max().unwrap_or_default()
+        self.0.iter().map(|leveled| leveled.run.name().number + 1).max().unwrap_or_default()
     }
 }
 
-/// One name of a list: number (8), level (1), and how many blocks each list of rows has (4 each).
-fn read_name(reader: &mut Reader<'_>) -> Result<(u64, u8, Counts), DecodeError> {
-    let (number, [level]) = (reader.u64()?, reader.array()?);
+/// One name of a list: number (8), mark (8), level (1), and how many blocks each list of rows has (4 each).
+fn read_name(reader: &mut Reader<'_>) -> Result<(u8, Name), DecodeError> {
+    let (number, mark, [level]) = (reader.u64()?, reader.array()?, reader.array()?);
     let mut blocks = Counts::default();
     for blocks in &mut blocks {
         *blocks = reader.u32()?;
     }
-    Ok((number, level, blocks))
+    Ok((level, Name { number, mark, blocks }))
 }
 
 #[cfg(test)]

@@ -19,12 +19,14 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::BufMut as _;
+use indelible_client::planted::{self, Bug};
 use indelible_proto::hash::Hash;
 use indelible_proto::size::TreeSize;
 use indelible_proto::tree::TreeHead;
 use indelible_proto::wire::Reader;
 use rustix::fs::{FlockOperation, flock};
 
+use super::place::Place;
 use super::rows::{List, Row};
 use super::runs::Runs;
 use crate::journal::Identity;
@@ -38,7 +40,7 @@ const CACHE_BYTES: u64 = 1024 * 1024;
 const CLOSING_WAIT: Duration = Duration::from_millis(10);
 const MAX_CLOSING_WAITS: u32 = 500;
 /// Changes whenever an older index could be read wrongly.
-const VERSION: u8 = 5;
+const VERSION: u8 = 6;
 /// The key of what the database says about itself.
 const STATUS_KEY: &[u8] = b"status";
 
@@ -52,17 +54,9 @@ pub enum StoreError {
     /// sled panicked.
     #[error("sled panicked")]
     Panic,
-    /// Its directory can't be synced or a leftover not be deleted.
+    /// A file or the directory can't be read, written or synced.
     #[error(transparent)]
     Disk(#[from] DiskError),
-    /// A file of rows can't be read or written.
-    #[error("{}: {source}", path.display())]
-    Run {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
     /// A file of rows has not the length it was written with.
     #[error("{} has {length} bytes, not {blocks} blocks", path.display())]
     Length {
@@ -89,7 +83,7 @@ pub enum StoreError {
 /// An open database.
 #[derive(Debug)]
 pub(super) struct Store {
-    dir: PathBuf,
+    place: Place,
     db: sled::Db,
     file: File,
     identity: Identity,
@@ -98,14 +92,10 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// Opens the database in `dir`, or makes it.
-    pub(super) fn open(dir: &Path, identity: Identity) -> Result<Self, StoreError> {
-        let storage = Storage::real();
-        for name in storage.list(dir)?.unwrap_or_default() {
-            if name.starts_with("snap.") && name.ends_with(".generating") {
-                storage.remove(&dir.join(name))?;
-            }
-        }
+    /// Opens the database that is there, or makes it.
+    pub(super) fn open(place: &Place, identity: Identity) -> Result<Self, StoreError> {
+        let dir = &place.dir;
+        remove_unfinished_snapshots(dir)?;
         wait_until_closed(dir)?;
         let config = sled::Config::new().path(dir).flush_every_ms(None);
         let config = config.cache_capacity(CACHE_BYTES).segment_size(SEGMENT_BYTES);
@@ -113,14 +103,14 @@ impl Store {
         let file = File::open(dir.join("db")).map_err(sled::Error::Io)?;
         let status = guarded(|| db.get(STATUS_KEY))?.unwrap_or_default();
         let mut store =
-            Self { dir: dir.to_owned(), db, file, identity, watermark: None, runs: RwLock::default() };
+            Self { place: place.clone(), db, file, identity, watermark: None, runs: RwLock::default() };
         if let Some(rest) = status.strip_prefix(store.status_prefix().as_slice()) {
             let mut reader = Reader::new(rest);
             let size =
                 reader.u64().ok().and_then(|size| TreeSize::new(size).ok()).ok_or(StoreError::Value)?;
             let root = reader.hash().map_err(|_| StoreError::Value)?;
             store.watermark = Some(TreeHead { size, root });
-            store.runs = RwLock::new(Runs::open(dir, reader.remaining())?);
+            store.runs = RwLock::new(Runs::open(place, reader.remaining())?);
         }
         Ok(store)
     }
@@ -135,7 +125,9 @@ impl Store {
     /// Then deletes what is left of other runs.
     pub(super) fn set_watermark(&self, watermark: &TreeHead) -> Result<(), StoreError> {
         let runs = self.runs().clone();
-        runs.sync(&self.dir)?;
+        if !planted::has(Bug::IndexNoteBeforeSync) {
+            runs.sync(&self.place)?;
+        }
         let mut status = self.status_prefix();
         status.put_u64(watermark.size.get());
         status.put_slice(watermark.root.as_bytes());
@@ -143,7 +135,7 @@ impl Store {
         guarded(|| self.db.insert(STATUS_KEY, status.as_slice()))?;
         guarded(|| self.db.flush())?;
         self.file.sync_data().map_err(sled::Error::Io)?;
-        runs.delete_others(&self.dir)
+        runs.delete_others(&self.place)
     }
 
     /// Adds rows, which are sorted. One caller at a time.
@@ -151,7 +143,7 @@ impl Store {
         if rows.is_empty() {
             return Ok(());
         }
-        let runs = self.runs().with(&self.dir, rows)?;
+        let runs = self.runs().with(&self.place, rows)?;
         self.set_runs(runs);
         Ok(())
     }
@@ -159,7 +151,7 @@ impl Store {
     /// Keeps the number of runs small, as long as `goes_on` says so; whether some were merged. The same caller.
     pub(super) fn merge(&self, goes_on: impl Fn() -> bool) -> Result<bool, StoreError> {
         let runs = self.runs().clone();
-        let merged = runs.merged(&self.dir, goes_on)?;
+        let merged = runs.merged(&self.place, goes_on)?;
         let is_merged = merged.is_some();
         merged.into_iter().for_each(|runs| self.set_runs(runs));
         Ok(is_merged)
@@ -173,6 +165,11 @@ impl Store {
     /// The first indices from `from` on under a key that many entries may have, in order, at most `max` of them.
     pub(super) fn all(&self, list: List, key: &Hash, from: u64, max: usize) -> Result<Vec<u64>, StoreError> {
         self.runs().all(list, key, from, max)
+    }
+
+    /// All rows there are, in no order; an error if any file is not as it was written.
+    pub(super) fn rows(&self) -> Result<Vec<Row>, StoreError> {
+        self.runs().rows().collect()
     }
 
     fn runs(&self) -> RwLockReadGuard<'_, Runs> {
@@ -206,12 +203,25 @@ fn wait_until_closed(dir: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Deletes the database in `dir`.
-pub(super) fn delete(dir: &Path) -> Result<(), StoreError> {
-    match std::fs::remove_dir_all(dir) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(sled::Error::Io(error).into()),
-        _ => Ok(()),
+/// Deletes what a process left that was killed while it opened sled.
+fn remove_unfinished_snapshots(dir: &Path) -> Result<(), StoreError> {
+    let storage = Storage::real();
+    for name in storage.list(dir)?.unwrap_or_default() {
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            storage.remove(&dir.join(name))?;
+        }
     }
+    Ok(())
+}
+
+/// Deletes the database that is there.
+pub(super) fn delete(place: &Place) -> Result<(), StoreError> {
+    match std::fs::remove_dir_all(&place.dir) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(sled::Error::Io(error))?,
+        _ => {}
+    }
+    // Where the files of rows are on another disk than sled's.
+    Runs::default().delete_others(place)
 }
 
 fn guarded<T, E: Into<StoreError>>(call: impl FnOnce() -> Result<T, E>) -> Result<T, StoreError> {

@@ -12,7 +12,10 @@ use super::waiting::Waiting;
 use super::*;
 use crate::sequencer::tests::records::chain;
 use crate::sequencer::{CoreSettings, Sequencer, Submission, System, create};
+use crate::storage::Storage;
 use crate::testing::TestLog;
+
+mod files;
 
 const ENTRIES: u64 = 2000;
 
@@ -57,9 +60,13 @@ fn open(dir: &TempDir, tree: &Arc<TreeReader>, memory_entries: usize) -> Index {
 
 fn open_as(kind: LogKind, dir: &TempDir, tree: &Arc<TreeReader>, memory_entries: usize) -> Index {
     let identity = Identity { origin_hash: sha256(b"log.example"), kind };
-    let index = Index::new(&dir.path().join("own-index"), identity, Arc::clone(tree), memory_entries);
+    let index = Index::new(place(dir, "own-index"), identity, Arc::clone(tree), memory_entries);
     index.open().unwrap();
     index
+}
+
+fn place(dir: &TempDir, name: &str) -> Place {
+    Place { storage: Storage::real(), dir: dir.path().join(name) }
 }
 
 fn is_behind(index: &Index) -> bool {
@@ -118,7 +125,7 @@ fn the_filter_answers_only_once_it_has_every_key_of_the_database() {
 fn who_adds_waits_until_the_index_is_open_and_who_reads_waits_or_is_told_so() {
     let (dir, tree) = log();
     let identity = Identity { origin_hash: sha256(b"log.example"), kind: LogKind::Raw };
-    let index = Index::new(&dir.path().join("own-index"), identity, Arc::clone(&tree), 10_000);
+    let index = Index::new(place(&dir, "own-index"), identity, Arc::clone(&tree), 10_000);
     let error = look_for(&index, 1).unwrap_err();
     assert!(matches!(error, IndexError::Opening) && error.passes(), "{error:?}");
     std::thread::scope(|scope| {
@@ -141,11 +148,11 @@ fn who_adds_waits_until_the_index_is_open_and_who_reads_waits_or_is_told_so() {
 fn an_index_that_is_closed_before_it_is_open_is_not_filled() {
     let (dir, tree) = log();
     let identity = Identity { origin_hash: sha256(b"log.example"), kind: LogKind::Raw };
-    let index = Index::new(&dir.path().join("own-index"), identity, Arc::clone(&tree), 10_000);
+    let index = Index::new(place(&dir, "own-index"), identity, Arc::clone(&tree), 10_000);
     index.close();
     assert!(matches!(index.open(), Err(IndexError::Closed)));
     assert_eq!(index.memory().recent.len(), 0);
-    let again = Index::new(&dir.path().join("own-index"), identity, tree, 10_000);
+    let again = Index::new(place(&dir, "own-index"), identity, tree, 10_000);
     again.close();
     again.open_and_keep_moving().unwrap();
 }
@@ -173,18 +180,6 @@ fn filled_index(dir: &TempDir, tree: &Arc<TreeReader>) {
     }
     index.close();
     index.keep_moving();
-}
-
-#[test]
-fn a_leftover_of_a_killed_opening_does_not_cost_the_database() {
-    let (dir, tree) = log();
-    filled_index(&dir, &tree);
-    let leftover = dir.path().join("own-index/snap.0000000000000000.generating");
-    std::fs::write(&leftover, b"half").unwrap();
-    let index = open(&dir, &tree, 10_000);
-    assert!(!leftover.exists());
-    assert_eq!(index.memory().filled, full_bundle_entries(tree.signed_size()));
-    assert_knows_everything(&index);
 }
 
 #[test]
@@ -314,22 +309,6 @@ fn an_edited_row_is_no_answer_and_the_index_is_made_again_by_itself() {
 }
 
 #[test]
-fn rows_that_can_not_be_written_cost_the_index_and_nothing_else() {
-    let (dir, tree) = log();
-    let index = open(&dir, &tree, 10_000);
-    // Nobody can write a file where a directory is.
-    std::fs::create_dir(dir.path().join("own-index/run-0000000000000000")).unwrap();
-    let error = index.move_some().unwrap_err();
-    assert!(error.is_of_database(), "{error}");
-    assert!(error.to_string().contains("run-0000000000000000"), "{error}");
-    index.set_broken();
-    assert_knows_everything(&index);
-    assert!(!index.is_broken());
-    index.move_some().unwrap();
-    assert!(!is_behind(&index));
-}
-
-#[test]
 fn who_adds_makes_a_broken_index_again_and_nobody_does_it_twice() {
     let (dir, tree) = log();
     let index = open(&dir, &tree, 512);
@@ -382,7 +361,7 @@ fn a_stop_is_not_forgotten_when_memory_is_made_again() {
 fn one_step_moves_no_more_rows_than_its_limit_and_the_bundle_it_is_in() {
     let (dir, tree) = log();
     let index = open(&dir, &tree, 10_000);
-    let store = Store::open(&dir.path().join("steps"), index.identity).unwrap();
+    let store = Store::open(&place(&dir, "steps"), index.identity).unwrap();
     let end = index.step(&store, &mut 0, 0, 1536).unwrap();
     assert_eq!(end, 1536, "a raw log has one row an entry");
 }

@@ -35,7 +35,7 @@ pub use error::{CheckpointFault, OpenError, Refusal, SequencerError, SignError};
 pub use queue::{Occurrence, Outcome, Submission, SubmitError};
 pub use settings::{CLOCK_TOLERANCE_S, CoreSettings, System, Tuning};
 
-use crate::index::Index;
+use crate::index::{self, Index, Place, StoreError};
 use crate::journal::{Checkpoint, Journal};
 use crate::storage::disk::Lock;
 use crate::storage::tiles::TileFiles;
@@ -147,6 +147,21 @@ pub fn look(settings: &CoreSettings, tuning: &Tuning) -> Result<Stored, OpenErro
     Ok(Stored { signed, tree: reader })
 }
 
+/// Where this log has its index. What it writes there does not ask who owns the log: nothing rests on it.
+fn index_place(settings: &CoreSettings) -> Place {
+    let System { storage, index, .. } = &settings.system;
+    let own = || Place { storage: storage.clone(), dir: settings.data_dir.join(INDEX_DIR) };
+    index.clone().unwrap_or_else(own)
+}
+
+/// Reads all of the index that a log left, of which a start reads what it needs. The log must not run.
+///
+/// # Errors
+/// If a start would make the index again, now or once it came to what is damaged.
+pub fn look_at_index(settings: &CoreSettings) -> Result<index::Stored, StoreError> {
+    index::look(&index_place(settings), identity(settings))
+}
+
 /// A running log. Dropping it stops it as [`Sequencer::shutdown`] does.
 #[derive(Debug)]
 pub struct Sequencer {
@@ -189,14 +204,14 @@ impl Sequencer {
     /// As [`Sequencer::open`].
     pub fn open_tuned(mut settings: CoreSettings, tuning: Tuning) -> Result<Self, OpenError> {
         let dir = settings.data_dir.clone();
+        let index_place = index_place(&settings);
         let Taken { lock, storage, whole_disk } = take(&settings)?;
         settings.system.storage = storage.clone();
         let identity = identity(&settings);
         let recovered = recover(&settings, &tuning)?;
         let Recovered { journal, integrated, reader, signed, signed_at, synced, unsynced_bytes } = recovered;
         let memory = settings.index_memory_entries;
-        let index_dir = settings.system.index_dir.clone().unwrap_or_else(|| dir.join(INDEX_DIR));
-        let index = Arc::new(Index::new(&index_dir, identity, Arc::clone(&reader), memory));
+        let index = Arc::new(Index::new(index_place, identity, Arc::clone(&reader), memory));
         let self_check = SelfCheck::of(&reader, &signed.checkpoint.head())?;
         let (signed, signed_receiver) = watch::channel(Arc::new(signed));
         let no_thread = |source| DiskError::failed("start a thread for", &dir, source);

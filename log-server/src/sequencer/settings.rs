@@ -6,6 +6,7 @@ use indelible_proto::checkpoint::Origin;
 use indelible_proto::sign::CheckpointSigner;
 
 use crate::clock::Clock;
+use crate::index::Place;
 use crate::journal::DEFAULT_SEGMENT_BYTES;
 use crate::kind::LogKind;
 use crate::openers::Openers;
@@ -40,8 +41,8 @@ pub struct CoreSettings {
 pub struct System {
     /// Where its files are.
     pub storage: Storage,
-    /// Where its index is, if not in the data directory. The index is always on the real disk.
-    pub index_dir: Option<PathBuf>,
+    /// Where its index is, if not in the data directory.
+    pub index: Option<Place>,
     /// What time it is.
     pub clock: Clock,
 }
@@ -49,7 +50,7 @@ pub struct System {
 impl System {
     /// This machine.
     pub fn real() -> Self {
-        Self { storage: Storage::real(), index_dir: None, clock: Clock::system() }
+        Self { storage: Storage::real(), index: None, clock: Clock::system() }
     }
 }
 

@@ -2,8 +2,8 @@
 //! can be played through.
 //!
 //! [`RealDisk`] is the file system. The reliability rigs have one that keeps apart what is written and what is
-//! on disk, and fails when told. Only what makes a log durable goes through here; the index, which can be made
-//! again, does not.
+//! on disk, and fails when told. What makes a log durable goes through here, and the index's files of rows; sled's
+//! own does not.
 //!
 //! | call | on disk when it returns |
 //! |---|---|
@@ -40,10 +40,10 @@ pub trait Disk: Debug + Send + Sync {
     /// The names in a directory, in no order.
     fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
 
-    /// Opens an existing file for writing.
+    /// Opens an existing file.
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
 
-    /// Opens a file for writing; makes it if it is missing, empties it if it is not.
+    /// Opens a file; makes it if it is missing, empties it if it is not.
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
 
     /// Makes a directory, whose parent must exist.
@@ -68,8 +68,14 @@ pub trait Disk: Debug + Send + Sync {
     fn lock(&self, dir: &Path) -> Result<Box<dyn Lock>, DurableError>;
 }
 
-/// A file open for writing.
+/// An open file. What is open stays, whatever becomes of its name.
 pub trait DiskFile: Debug + Send + Sync {
+    /// Fills `bytes` from an offset.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::UnexpectedEof`] if the file ends before.
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()>;
+
     /// Writes all bytes at an offset.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
 
@@ -130,12 +136,12 @@ impl Disk for RealDisk {
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        Ok(Box::new(OpenOptions::new().write(true).open(path)?))
+        Ok(Box::new(OpenOptions::new().read(true).write(true).open(path)?))
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o644);
+        options.read(true).write(true).create(true).truncate(true).mode(0o644);
         Ok(Box::new(options.open(path)?))
     }
 
@@ -165,6 +171,10 @@ impl Disk for RealDisk {
 }
 
 impl DiskFile for File {
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+        self.read_exact_at(bytes, offset)
+    }
+
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.write_all_at(bytes, offset)
     }

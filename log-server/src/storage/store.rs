@@ -187,8 +187,7 @@ impl Storage {
     /// Overwrites the start of `spare` with `head` and renames it to `path`; as durable as
     /// [`Storage::create_filled`], without writing the rest of the file again.
     pub(crate) fn recycle(&self, path: &Path, spare: &Path, head: &[u8]) -> Result<LogFile, DiskError> {
-        let file = self.disk.open(spare).map_err(|source| failed("open", spare, source))?;
-        let file = LogFile { file, path: spare.to_owned() };
+        let file = self.open(spare)?;
         file.write_at(head, 0)?;
         self.finish(file, spare, path)
     }
@@ -281,15 +280,27 @@ impl Storage {
         self.disk.lock(dir)
     }
 
-    fn write(&self, path: &Path, bytes: &[u8]) -> Result<LogFile, DiskError> {
+    /// Opens the file `path`.
+    pub(crate) fn open(&self, path: &Path) -> Result<LogFile, DiskError> {
+        let file = self.disk.open(path).map_err(|source| failed("open", path, source))?;
+        Ok(LogFile { file, path: path.to_owned() })
+    }
+
+    /// Makes the file `path`, or empties it, with nothing to say what a crash leaves of it until it and its directory
+    /// are synced.
+    pub(crate) fn create(&self, path: &Path) -> Result<LogFile, DiskError> {
         let file = self.disk.create(path).map_err(|source| failed("create", path, source))?;
-        let file = LogFile { file, path: path.to_owned() };
+        Ok(LogFile { file, path: path.to_owned() })
+    }
+
+    fn write(&self, path: &Path, bytes: &[u8]) -> Result<LogFile, DiskError> {
+        let file = self.create(path)?;
         file.write_at(bytes, 0)?;
         Ok(file)
     }
 }
 
-/// A file that is written at given offsets.
+/// A file that is read and written at given offsets.
 #[derive(Debug)]
 pub(crate) struct LogFile {
     file: Box<dyn DiskFile>,
@@ -297,6 +308,15 @@ pub(crate) struct LogFile {
 }
 
 impl LogFile {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Fills `bytes`; an error if the file ends before.
+    pub(crate) fn read_at(&self, bytes: &mut [u8], offset: u64) -> Result<(), DiskError> {
+        self.file.read_at(bytes, offset).map_err(|source| failed("read", &self.path, source))
+    }
+
     pub(crate) fn write_at(&self, bytes: &[u8], offset: u64) -> Result<(), DiskError> {
         self.file.write_at(bytes, offset).map_err(|source| failed("write", &self.path, source))
     }

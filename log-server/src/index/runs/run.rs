@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! check (8)   the first bytes of the SHA-256 of all that follows in the block
-//! run (8)     the number of the run
+//! mark (8)    the run's: random bytes that no other run has, of this log or another
 //! block (4)   the number of the block in it, from 0
 //! list (1)    the list that all rows of the block are in
 //! rows (1)    how many there are, 1 to 101
@@ -12,13 +12,10 @@
 //! ```
 //!
 //! Integers are big-endian. The rows of each list begin with a new block; how many blocks each list has is in the
-//! database. Who looks for a row goes by the first rows of blocks, unchecked, and then checks that the block it came
-//! to is the one that would have it.
+//! database, and so is the mark, so that no other file is taken for the run's. Who looks for a row goes by the first
+//! rows of blocks, unchecked, and then checks that the block it came to is the one that would have it.
 
-use std::fs::{File, OpenOptions};
-use std::io;
 use std::ops::Range;
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -26,8 +23,10 @@ use bytes::BufMut as _;
 use indelible_proto::hash::{Hash, sha256};
 use indelible_proto::wire::{DecodeError, Reader};
 
+use crate::index::place::Place;
 use crate::index::rows::{List, Row};
 use crate::index::store::StoreError;
+use crate::storage::{DiskError, LogFile};
 
 /// Length of a block in bytes.
 pub(super) const BLOCK_BYTES: usize = 4096;
@@ -47,46 +46,50 @@ const MAX_NUMBER: u64 = i64::MAX as u64;
 /// How many blocks each list has, in the order of the lists.
 pub(super) type Counts = [u32; List::ALL.len()];
 
+/// Random bytes that only one run has.
+pub(super) type Mark = [u8; 8];
+
+/// What a list of runs says of one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Name {
+    pub(super) number: u64,
+    pub(super) mark: Mark,
+    pub(super) blocks: Counts,
+}
+
 /// A run that is written.
 #[derive(Debug)]
 pub(super) struct Run {
-    number: u64,
-    blocks: Counts,
-    path: PathBuf,
-    file: File,
+    name: Name,
+    file: LogFile,
     is_synced: AtomicBool,
 }
 
 impl Run {
-    /// The run with this number in `dir`, which has so many blocks.
-    pub(super) fn open(dir: &Path, number: u64, blocks: Counts) -> Result<Self, StoreError> {
+    /// The run with this name.
+    pub(super) fn open(place: &Place, name: Name) -> Result<Self, StoreError> {
         // Of a list that nobody wrote: no sum of these may overflow, nor the number after this one.
-        let sum = blocks.iter().try_fold(0u32, |sum, blocks| sum.checked_add(*blocks));
-        if sum.is_none() || number > MAX_NUMBER {
+        let sum = name.blocks.iter().try_fold(0u32, |sum, blocks| sum.checked_add(*blocks));
+        let Some(blocks) = sum.filter(|_| name.number <= MAX_NUMBER) else {
             return Err(StoreError::Value);
-        }
-        let path = path_of(dir, number);
-        let file = File::open(&path).map_err(|source| failed(&path, source))?;
-        let run = Self { number, blocks, path, file, is_synced: AtomicBool::new(true) };
-        let length = run.file.metadata().map_err(|source| run.failed(source))?.len();
-        match length == u64::from(run.len()) * BLOCK_BYTES as u64 {
-            true => Ok(run),
-            false => Err(StoreError::Length { path: run.path, length, blocks: run.blocks.iter().sum() }),
+        };
+        let path = path_of(&place.dir, name.number);
+        let file = place.storage.open(&path)?;
+        let length = place.storage.len(&path)?;
+        match length == u64::from(blocks) * BLOCK_BYTES as u64 {
+            true => Ok(Self { name, file, is_synced: AtomicBool::new(true) }),
+            false => Err(StoreError::Length { path, length, blocks }),
         }
     }
 
-    pub(super) fn number(&self) -> u64 {
-        self.number
-    }
-
-    pub(super) fn blocks(&self) -> &Counts {
-        &self.blocks
+    pub(super) fn name(&self) -> &Name {
+        &self.name
     }
 
     /// Makes the file durable, but not its name.
     pub(super) fn sync(&self) -> Result<(), StoreError> {
         if !self.is_synced.load(Ordering::Acquire) {
-            self.file.sync_data().map_err(|source| self.failed(source))?;
+            self.file.sync()?;
             self.is_synced.store(true, Ordering::Release);
         }
         Ok(())
@@ -128,13 +131,14 @@ impl Run {
     }
 
     fn len(&self) -> u32 {
-        self.blocks.iter().sum()
+        self.name.blocks.iter().sum()
     }
 
     fn blocks_of(&self, list: List) -> Range<u32> {
-        let before = List::ALL.iter().zip(&self.blocks).filter(|(other, _)| **other < list);
+        let blocks = || List::ALL.iter().zip(&self.name.blocks);
+        let before = blocks().filter(|(other, _)| **other < list);
         let start = before.map(|(_, blocks)| blocks).sum();
-        let blocks = List::ALL.iter().zip(&self.blocks).find(|(other, _)| **other == list);
+        let blocks = blocks().find(|(other, _)| **other == list);
         start..start + blocks.map_or(0, |(_, blocks)| *blocks)
     }
 
@@ -145,8 +149,8 @@ impl Run {
         read_row(&mut Reader::new(&bytes), list).map_err(|_| self.damaged(block))
     }
 
-    fn read(&self, bytes: &mut [u8], offset: u64) -> Result<(), StoreError> {
-        self.file.read_exact_at(bytes, offset).map_err(|source| self.failed(source))
+    fn read(&self, bytes: &mut [u8], offset: u64) -> Result<(), DiskError> {
+        self.file.read_at(bytes, offset)
     }
 
     /// Adds the rows of one block that was read.
@@ -154,7 +158,7 @@ impl Run {
         let mut parsed = || -> Result<bool, DecodeError> {
             let mut reader = Reader::new(bytes);
             let is_whole = reader.array()? == check_of(reader.remaining());
-            let is_it = reader.u64()? == self.number && reader.u32()? == block;
+            let is_it = reader.array()? == self.name.mark && reader.u32()? == block;
             let [list, count, ..] = reader.array::<4>()?;
             let list = List::from_byte(list).filter(|list| self.blocks_of(*list).contains(&block));
             let Some(list) = list.filter(|_| is_whole && is_it) else { return Ok(false) };
@@ -166,12 +170,8 @@ impl Run {
         if parsed().unwrap_or(false) { Ok(()) } else { Err(self.damaged(block)) }
     }
 
-    fn failed(&self, source: io::Error) -> StoreError {
-        failed(&self.path, source)
-    }
-
     fn damaged(&self, block: u32) -> StoreError {
-        StoreError::Block { path: self.path.clone(), block }
+        StoreError::Block { path: self.file.path().to_owned(), block }
     }
 }
 
@@ -235,30 +235,22 @@ impl Iterator for Rows<'_> {
 /// Writes a run, row after row, in order.
 #[derive(Debug)]
 pub(super) struct Writer {
-    number: u64,
-    path: PathBuf,
-    file: File,
-    blocks: Counts,
+    name: Name,
+    file: LogFile,
     /// Whole blocks that are not written, and the rows of the one that is begun.
     batch: Vec<u8>,
     block: Vec<Row>,
 }
 
 impl Writer {
-    /// Begins the run with this number in `dir`, instead of what a stop may have left there.
-    pub(super) fn create(dir: &Path, number: u64) -> Result<Self, StoreError> {
-        let path = path_of(dir, number);
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path);
-        let file = file.map_err(|source| failed(&path, source))?;
+    /// Begins the run with this number, instead of what a stop may have left there.
+    pub(super) fn create(place: &Place, number: u64) -> Result<Self, StoreError> {
+        let mut mark = Mark::default();
+        getrandom::fill(&mut mark).map_err(|_| DiskError::Random)?;
+        let file = place.storage.create(&path_of(&place.dir, number))?;
         let batch = Vec::with_capacity(BATCH_BLOCKS * BLOCK_BYTES);
-        Ok(Self {
-            number,
-            path,
-            file,
-            blocks: Counts::default(),
-            batch,
-            block: Vec::with_capacity(BLOCK_ROWS),
-        })
+        let name = Name { number, mark, blocks: Counts::default() };
+        Ok(Self { name, file, batch, block: Vec::with_capacity(BLOCK_ROWS) })
     }
 
     pub(super) fn push(&mut self, row: Row) -> Result<(), StoreError> {
@@ -278,16 +270,15 @@ impl Writer {
     pub(super) fn finish(mut self) -> Result<Run, StoreError> {
         self.end_block()?;
         self.end_batch()?;
-        let Self { number, blocks, path, file, .. } = self;
-        Ok(Run { number, blocks, path, file, is_synced: AtomicBool::new(false) })
+        Ok(Run { name: self.name, file: self.file, is_synced: AtomicBool::new(false) })
     }
 
     fn end_block(&mut self) -> Result<(), StoreError> {
         let Some(list) = self.block.first().map(|row| row.list) else { return Ok(()) };
         let start = self.batch.len();
         self.batch.put_bytes(0, CHECK_BYTES);
-        self.batch.put_u64(self.number);
-        self.batch.put_u32(self.blocks.iter().sum());
+        self.batch.put_slice(&self.name.mark);
+        self.batch.put_u32(self.name.blocks.iter().sum());
         self.batch.put_slice(&[list.as_byte(), self.block.len() as u8, 0, 0]);
         for row in self.block.drain(..) {
             self.batch.put_slice(row.key.as_bytes());
@@ -296,20 +287,19 @@ impl Writer {
         self.batch.resize(start + BLOCK_BYTES, 0);
         let check = check_of(&self.batch[start + CHECK_BYTES..]);
         self.batch[start..start + CHECK_BYTES].copy_from_slice(&check);
-        for (other, blocks) in List::ALL.iter().zip(&mut self.blocks) {
+        for (other, blocks) in List::ALL.iter().zip(&mut self.name.blocks) {
             *blocks += u32::from(*other == list);
         }
         if self.batch.len() == BATCH_BLOCKS * BLOCK_BYTES { self.end_batch() } else { Ok(()) }
     }
 
     fn end_batch(&mut self) -> Result<(), StoreError> {
-        let end = u64::from(self.blocks.iter().sum::<u32>()) * BLOCK_BYTES as u64;
+        let end = u64::from(self.name.blocks.iter().sum::<u32>()) * BLOCK_BYTES as u64;
         let start = end - self.batch.len() as u64;
-        let failed = |source| failed(&self.path, source);
-        self.file.write_all_at(&self.batch, start).map_err(failed)?;
+        self.file.write_at(&self.batch, start)?;
         self.batch.clear();
         if end.is_multiple_of(SYNC_BLOCKS * BLOCK_BYTES as u64) {
-            self.file.sync_data().map_err(failed)?;
+            self.file.sync()?;
         }
         Ok(())
     }
@@ -336,8 +326,4 @@ fn check_of(rest: &[u8]) -> [u8; CHECK_BYTES] {
 
 fn read_row(reader: &mut Reader<'_>, list: List) -> Result<Row, DecodeError> {
     Ok(Row { list, key: reader.hash()?, index: reader.u64()? })
-}
-
-fn failed(path: &Path, source: io::Error) -> StoreError {
-    StoreError::Run { path: path.to_owned(), source }
 }

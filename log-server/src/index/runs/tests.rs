@@ -8,6 +8,11 @@ use tempfile::TempDir;
 
 use super::run::{BLOCK_BYTES, BLOCK_ROWS, number_of};
 use super::*;
+use crate::storage::Storage;
+
+fn place(dir: &TempDir) -> Place {
+    Place { storage: Storage::real(), dir: dir.path().to_owned() }
+}
 
 /// The rows of some entries: one by its number, and one by an artifact that every tenth has.
 fn rows(entries: std::ops::Range<u64>) -> Vec<Row> {
@@ -50,11 +55,11 @@ fn assert_found(runs: &Runs, entries: std::ops::Range<u64>) {
 /// As many runs as there are ranges, each of 100 entries.
 fn with_runs(dir: &TempDir, count: u64) -> Runs {
     (0..count)
-        .fold(Runs::default(), |runs, run| runs.with(dir.path(), &rows(run * 100..(run + 1) * 100)).unwrap())
+        .fold(Runs::default(), |runs, run| runs.with(&place(dir), &rows(run * 100..(run + 1) * 100)).unwrap())
 }
 
 fn numbers(runs: &Runs) -> Vec<(u64, u8)> {
-    runs.0.iter().map(|leveled| (leveled.run.number(), leveled.level)).collect()
+    runs.0.iter().map(|leveled| (leveled.run.name().number, leveled.level)).collect()
 }
 
 /// Runs that have files.
@@ -72,13 +77,13 @@ fn rows_are_found_in_one_run_and_in_several() {
     // As many as fill blocks to the last row, and one more and less.
     for entries in [1, BLOCK_ROWS - 1, BLOCK_ROWS, BLOCK_ROWS + 1, 12 * BLOCK_ROWS, 3000] {
         let entries = entries as u64;
-        let one = Runs::default().with(dir.path(), &rows(0..entries)).unwrap();
+        let one = Runs::default().with(&place(&dir), &rows(0..entries)).unwrap();
         assert_found(&one, 0..entries);
     }
     let runs = with_runs(&dir, 10);
     assert_found(&runs, 0..1000);
-    runs.sync(dir.path()).unwrap();
-    let opened = Runs::open(dir.path(), &runs.list()).unwrap();
+    runs.sync(&place(&dir)).unwrap();
+    let opened = Runs::open(&place(&dir), &runs.list()).unwrap();
     assert_eq!(numbers(&opened), numbers(&runs));
     assert_found(&opened, 0..1000);
     assert_found(&Runs::default(), 0..0);
@@ -91,7 +96,7 @@ fn an_artifact_of_more_entries_than_a_block_has_is_found_from_every_entry_on() {
     let row = |index| Row { list: List::Artifact, key: sha256(b"shared"), index };
     let count = 3 * BLOCK_ROWS as u64 + 7;
     let rows: Vec<Row> = (0..count).map(|index| row(2 * index)).collect();
-    let runs = Runs::default().with(dir.path(), &rows).unwrap();
+    let runs = Runs::default().with(&place(&dir), &rows).unwrap();
     for from in 0..=2 * count {
         let expected: Vec<u64> =
             (0..count).map(|index| 2 * index).filter(|index| *index >= from).take(3).collect();
@@ -102,17 +107,17 @@ fn an_artifact_of_more_entries_than_a_block_has_is_found_from_every_entry_on() {
 #[test]
 fn sixteen_runs_become_one_and_what_they_were_is_deleted() {
     let dir = TempDir::new().unwrap();
-    assert!(with_runs(&dir, 15).merged(dir.path(), || true).unwrap().is_none());
+    assert!(with_runs(&dir, 15).merged(&place(&dir), || true).unwrap().is_none());
     let runs = with_runs(&dir, 17);
-    let merged = runs.merged(dir.path(), || true).unwrap().unwrap();
+    let merged = runs.merged(&place(&dir), || true).unwrap().unwrap();
     assert_eq!(numbers(&merged), [(17, 1)]);
     assert_found(&merged, 0..1700);
-    merged.delete_others(dir.path()).unwrap();
+    merged.delete_others(&place(&dir)).unwrap();
     assert_eq!(stored(&dir), [17]);
     assert_found(&merged, 0..1700);
     // Who began to read before goes on with the old ones.
     assert_found(&runs, 0..1700);
-    let next = merged.with(dir.path(), &rows(1700..1800)).unwrap();
+    let next = merged.with(&place(&dir), &rows(1700..1800)).unwrap();
     assert_eq!(numbers(&next), [(17, 1), (18, 0)]);
     assert_found(&next, 0..1800);
     let all: Result<Vec<Row>, _> = merged.0[0].run.rows().collect();
@@ -125,15 +130,15 @@ fn a_merge_that_was_cut_short_leaves_nothing_that_is_read() {
     let runs = with_runs(&dir, 16);
     let asked = Cell::new(0);
     let goes_on = || asked.replace(asked.get() + 1) < 10;
-    assert!(runs.merged(dir.path(), goes_on).unwrap().is_none());
+    assert!(runs.merged(&place(&dir), goes_on).unwrap().is_none());
     assert_eq!(stored(&dir).last(), Some(&16), "it had begun");
     assert_found(&runs, 0..1600);
     // Whether what is left is deleted first or not, the next one is whole.
-    let merged = runs.merged(dir.path(), || true).unwrap().unwrap();
+    let merged = runs.merged(&place(&dir), || true).unwrap().unwrap();
     assert_found(&merged, 0..1600);
-    let more = runs.with(dir.path(), &rows(1600..1700)).unwrap();
+    let more = runs.with(&place(&dir), &rows(1600..1700)).unwrap();
     assert_found(&more, 0..1700);
-    more.delete_others(dir.path()).unwrap();
+    more.delete_others(&place(&dir)).unwrap();
     assert_eq!(stored(&dir), (0..=16).collect::<Vec<_>>());
 }
 
@@ -141,7 +146,7 @@ fn a_merge_that_was_cut_short_leaves_nothing_that_is_read() {
 fn the_newest_run_counts() {
     let dir = TempDir::new().unwrap();
     let wrong = Row { list: List::Once, key: key(7), index: 8 };
-    let runs = with_runs(&dir, 2).with(dir.path(), &[wrong]).unwrap();
+    let runs = with_runs(&dir, 2).with(&place(&dir), &[wrong]).unwrap();
     assert_eq!(runs.get(List::Once, &key(7)).unwrap(), Some(8));
 }
 
@@ -154,7 +159,7 @@ fn a_flipped_bit_hides_no_row() {
     let once = |index| Row { list: List::Once, key: key(index), index };
     let mut rows: Vec<Row> = entries.clone().map(once).collect();
     rows.sort_unstable();
-    let runs = Runs::default().with(dir.path(), &rows).unwrap();
+    let runs = Runs::default().with(&place(&dir), &rows).unwrap();
     let path = dir.path().join("run-0000000000000000");
     let whole = fs::read(&path).unwrap();
     assert_eq!(whole.len(), 8 * BLOCK_BYTES);
@@ -184,20 +189,27 @@ fn files_that_are_not_what_was_written_are_an_error() {
     let runs = with_runs(&dir, 2);
     let list = runs.list();
     let [first, second] = [0, 1].map(|run| dir.path().join(format!("run-{run:016x}")));
-    let opened = || Runs::open(dir.path(), &list);
+    let opened = || Runs::open(&place(&dir), &list);
     opened().unwrap();
-    assert!(matches!(Runs::open(dir.path(), &list[..list.len() - 1]), Err(StoreError::Value)));
+    assert!(matches!(Runs::open(&place(&dir), &list[..list.len() - 1]), Err(StoreError::Value)));
     // Names that lead nowhere: numbers and counts up to the largest.
     let named = |number: u64, blocks: [u32; 3]| {
         let blocks = blocks.map(u32::to_be_bytes).concat();
-        Runs::open(dir.path(), &[&number.to_be_bytes()[..], &[0], &blocks].concat()).unwrap_err()
+        let (number, mark) = (number.to_be_bytes(), [0; 8]);
+        Runs::open(&place(&dir), &[&number[..], &mark, &[0], &blocks].concat()).unwrap_err()
     };
-    assert!(matches!(named(i64::MAX as u64, [1, 0, 0]), StoreError::Run { .. }));
+    assert!(matches!(named(i64::MAX as u64, [1, 0, 0]), StoreError::Disk(_)));
     assert!(matches!(named(i64::MAX as u64 + 1, [1, 0, 0]), StoreError::Value));
     assert!(matches!(named(0, [u32::MAX, 0, 0]), StoreError::Length { .. }));
     assert!(matches!(named(0, [u32::MAX, 0, 1]), StoreError::Value));
     // Of the same length, and whole, but the other's.
     fs::copy(&second, &first).unwrap();
+    let swapped = opened().unwrap();
+    assert!(matches!(swapped.get(List::Once, &key(5)), Err(StoreError::Block { block: 0, .. })));
+    // The run of this number of another database, with the very same rows.
+    let other = TempDir::new().unwrap();
+    with_runs(&other, 1);
+    fs::copy(other.path().join("run-0000000000000000"), &first).unwrap();
     let swapped = opened().unwrap();
     assert!(matches!(swapped.get(List::Once, &key(5)), Err(StoreError::Block { block: 0, .. })));
     // Two blocks that have changed places.
@@ -214,5 +226,5 @@ fn files_that_are_not_what_was_written_are_an_error() {
         "each list begins with a new block"
     );
     fs::remove_file(&first).unwrap();
-    assert!(matches!(opened(), Err(StoreError::Run { .. })));
+    assert!(matches!(opened(), Err(StoreError::Disk(_))));
 }

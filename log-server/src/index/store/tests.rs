@@ -8,6 +8,10 @@ use tempfile::TempDir;
 use super::*;
 use crate::kind::LogKind;
 
+fn place(dir: &TempDir) -> Place {
+    Place { storage: Storage::real(), dir: dir.path().to_owned() }
+}
+
 fn key(index: u64) -> Hash {
     sha256(&index.to_be_bytes())
 }
@@ -18,7 +22,7 @@ fn readers_find_every_row_while_runs_are_made_merged_and_deleted() {
     const ENTRIES_OF_RUN: u64 = 30;
     let dir = TempDir::new().unwrap();
     let identity = Identity { origin_hash: sha256(b"log.example"), kind: LogKind::Records };
-    let store = Store::open(dir.path(), identity).unwrap();
+    let store = Store::open(&place(&dir), identity).unwrap();
     let artifact = sha256(b"an artifact of all of them");
     let rows_of_run = |run: u64| -> Vec<Row> {
         let entries = run * ENTRIES_OF_RUN..(run + 1) * ENTRIES_OF_RUN;
@@ -60,7 +64,7 @@ fn readers_find_every_row_while_runs_are_made_merged_and_deleted() {
         reader.join().unwrap();
     });
     drop(store);
-    let store = Store::open(dir.path(), identity).unwrap();
+    let store = Store::open(&place(&dir), identity).unwrap();
     assert_eq!(store.watermark(), Some(head(260)));
     for number in 0..260 * ENTRIES_OF_RUN {
         assert_eq!(store.get(List::Once, &key(number)).unwrap(), Some(number));
@@ -78,7 +82,7 @@ fn a_crash_leaves_the_state_of_a_note() {
     let copy = TempDir::new().unwrap();
     let head = TreeHead { size: TreeSize::new(256).unwrap(), root: sha256(b"root") };
     {
-        let store = Store::open(dir.path(), identity).unwrap();
+        let store = Store::open(&place(&dir), identity).unwrap();
         assert_eq!(store.watermark(), None);
         insert(&store, 1);
         store.set_watermark(&head).unwrap();
@@ -93,7 +97,7 @@ fn a_crash_leaves_the_state_of_a_note() {
             }
         }
     }
-    let store = Store::open(copy.path(), identity).unwrap();
+    let store = Store::open(&place(&copy), identity).unwrap();
     assert_eq!(store.watermark(), Some(head));
     assert_eq!(store.get(List::Once, &key(1)).unwrap(), Some(1));
     assert_eq!(store.get(List::Once, &key(2)).unwrap(), None);
@@ -103,5 +107,5 @@ fn a_crash_leaves_the_state_of_a_note() {
     assert_eq!(runs, ["run-0000000000000000"]);
     drop(store);
     let other = Identity { kind: LogKind::Records, ..identity };
-    assert_eq!(Store::open(copy.path(), other).unwrap().watermark(), None);
+    assert_eq!(Store::open(&place(&copy), other).unwrap().watermark(), None);
 }

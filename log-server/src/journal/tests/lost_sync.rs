@@ -32,6 +32,10 @@ struct ForgetfulFile {
 }
 
 impl DiskFile for ForgetfulFile {
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+        self.file.read_at(bytes, offset)
+    }
+
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.file.write_at(bytes, offset)?;
         for at in offset..offset + bytes.len() as u64 {

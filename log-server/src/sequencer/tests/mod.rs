@@ -37,7 +37,7 @@ fn settings(data_dir: &Path, kind: LogKind) -> CoreSettings {
         signer: signer(1),
         queue_entries: 100_000,
         queue_bytes: 64 * 1024 * 1024,
-        index_memory_entries: crate::index::DEFAULT_MEMORY_ENTRIES,
+        index_memory_entries: index::DEFAULT_MEMORY_ENTRIES,
         openers: Openers::anyone(),
         system: System::real(),
     }

@@ -210,7 +210,7 @@ fn an_index_that_points_at_the_wrong_entry_is_not_believed() {
     // A key that is not in the log, and one whose index is another's.
     let wrong = [(1_000_000, 17), (18, 19)].map(|(number, index)| (entry(number).leaf_hash(), index));
     let settings = log.settings();
-    plant_rows(&log.data().join("index"), identity(&settings), &wrong);
+    plant_rows(&index_place(&settings), identity(&settings), &wrong);
     let sequencer = open_with_few_in_memory(&log);
     let handle = sequencer.handle();
     let new = sequenced(3000, 1_000_000, Occurrence::First);
