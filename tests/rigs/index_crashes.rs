@@ -32,6 +32,8 @@ const BATCHES: u64 = 40;
 const NEW: u64 = 256;
 const AGAIN: u64 = 8;
 const SEGMENT_BYTES: u64 = 64 * 1024;
+/// How often sled's files are listed before that is given up. It moves one of them now and then.
+const LISTINGS: u32 = 1000;
 
 /// What is left of an index: its files of rows, and sled's files.
 struct Left {
@@ -157,14 +159,20 @@ impl Rig {
     }
 }
 
-/// The files that sled has now. It has one that counts, and makes the directories it lacks.
+/// The files that sled has now: none while the index is made again. It gives one of them its name on a thread of its
+/// own: then they are listed again.
 fn sled_files(dir: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(dir)? {
-        let path = entry?.path();
-        if path.is_file() {
-            files.push((path.clone(), fs::read(&path)?));
+    for _ in 0..LISTINGS {
+        let listed = match fs::read_dir(dir) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            listed => listed?,
+        };
+        let paths = listed.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+        let read = |path: PathBuf| fs::read(&path).map(|bytes| (path, bytes));
+        match paths.into_iter().filter(|path| !path.is_dir()).map(read).collect::<std::io::Result<_>>() {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            files => return Ok(files?),
         }
     }
-    Ok(files)
+    Err(anyhow!("{} does not come to rest", dir.display()))
 }
