@@ -88,6 +88,18 @@ pub struct Published {
     pub resumed: bool,
 }
 
+impl Published {
+    /// The same with a lighter proof: without cosignatures that the policy does not need, see [`Policy::lighten`].
+    ///
+    /// # Errors
+    /// [`PublishError::Proof`] if the proof does not satisfy the policy.
+    pub fn lightened(self, policy: &Policy) -> Result<Self, PublishError> {
+        let note = policy.lighten(self.proof.note()).map_err(|error| PublishError::Proof(error.into()))?;
+        let proof = self.proof.with_note(note).map_err(PublishError::Proof)?;
+        Ok(Self { proof, ..self })
+    }
+}
+
 /// Why nothing was published, or why it is not known.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

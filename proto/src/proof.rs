@@ -59,6 +59,13 @@ impl LogProof {
         }
     }
 
+    /// The same with other signatures under the checkpoint.
+    ///
+    /// [`ProofError::TooLong`] if the whole would be longer than [`LogProof::MAX_BYTES`].
+    pub fn with_note(self, note: SignedNote) -> Result<Self, ProofError> {
+        Self::new(self.extra, self.index, self.proof, note)
+    }
+
     /// Reads a whole proof.
     pub fn parse(bytes: &[u8]) -> Result<Self, ProofError> {
         if bytes.len() > Self::MAX_BYTES {

@@ -8,7 +8,7 @@ use indelible_proto::note::{Algorithm, SignedNote, VerifierKey};
 use indelible_proto::proof::LogProof;
 use indelible_proto::sign::{CosignSigner, SecretKey};
 use indelible_proto::time::UnixSeconds;
-use indelible_tests::shop::Shop;
+use indelible_tests::shop::{CHANNEL, Shop};
 use indelible_tests::world::Kind;
 use indelible_tests::{Finished, Publisher, Running, World, http};
 
@@ -71,6 +71,37 @@ fn publishes_and_verifies_and_is_the_same_log_after_a_start_and_after_a_loss() {
 fn published(address: &str) -> u64 {
     let note = SignedNote::parse(&http::get(address, "/checkpoint").expect(200).body).unwrap();
     note.text().lines().nth(1).unwrap().parse().unwrap()
+}
+
+/// Two witnesses with Ed25519 keys and one with an ML-DSA-44 key, all of whom the log waits for.
+#[test]
+fn a_proof_has_no_ml_dsa_cosignature_that_its_policy_does_not_need() {
+    let mut world = World::prepare_mixed(&[2], Kind::Records, 3, 3);
+    world.start_all();
+    let shop = Shop::in_world(world, "0");
+    let of_all = fs::read_to_string(shop.world.policy()).unwrap();
+    let of_two = of_all.replace("group all-witnesses 3 ", "group all-witnesses 2 ");
+    assert_ne!(of_all, of_two);
+    fs::write(shop.file("two.txt"), of_two).unwrap();
+    let lengths = |artifact: &str, policy: &str, more: &[&str]| {
+        fs::write(shop.file(artifact), artifact).unwrap();
+        let release = ["publish", "release", artifact, "--version", artifact, "--channel-name", CHANNEL];
+        let whose = ["--key", "publish.key", "--policy", policy];
+        shop.run(&[&release[..], &whose, more].concat()).expect(VERIFIED);
+        shop.run(&["verify", artifact, "--policy", policy, "--channel", "channel", "--no-state"])
+            .expect(VERIFIED);
+        let proof =
+            LogProof::parse(&fs::read(shop.file(&format!("{artifact}.tlog-proof"))).unwrap()).unwrap();
+        let mut lengths: Vec<_> =
+            proof.note().signatures().iter().map(|line| line.signature().len()).collect();
+        lengths.sort_unstable();
+        lengths
+    };
+    let (log, [ed25519, ml_dsa]) = (64, [Algorithm::Ed25519, Algorithm::MlDsa44].map(Cosignature::len_of));
+    assert_eq!(lengths("a", "two.txt", &[]), [log, ed25519, ed25519]);
+    assert_eq!(lengths("b", "two.txt", &["--all-cosignatures"]), [log, ed25519, ed25519, ml_dsa]);
+    let all = shop.world.policy().display().to_string();
+    assert_eq!(lengths("c", &all, &[]), [log, ed25519, ed25519, ml_dsa]);
 }
 
 #[test]

@@ -25,6 +25,20 @@ pub enum Kind {
     Raw,
 }
 
+/// Who signs with an ML-DSA-44 key.
+#[derive(Debug, Default)]
+struct Keys {
+    log: bool,
+    witnesses: Vec<usize>,
+}
+
+impl Keys {
+    /// What `init` is told.
+    fn argument(ml_dsa: bool) -> &'static [&'static str] {
+        if ml_dsa { &["--algorithm", "ml-dsa-44"] } else { &[] }
+    }
+}
+
 /// A running log with its running witnesses. Everything is stopped and deleted when this is dropped.
 #[derive(Debug)]
 pub struct World {
@@ -51,7 +65,7 @@ impl World {
     ///
     /// If any of it cannot be made.
     pub fn prepare(kind: Kind, witnesses: usize, quorum: usize) -> Self {
-        Self::prepare_with(&[], kind, witnesses, quorum)
+        Self::prepare_with(&Keys::default(), kind, witnesses, quorum)
     }
 
     /// The same, of a log and witnesses that all sign with ML-DSA-44 keys.
@@ -60,24 +74,32 @@ impl World {
     ///
     /// If any of it cannot be made.
     pub fn prepare_ml_dsa(kind: Kind, witnesses: usize, quorum: usize) -> Self {
-        Self::prepare_with(&["--algorithm", "ml-dsa-44"], kind, witnesses, quorum)
+        Self::prepare_with(&Keys { log: true, witnesses: (0..witnesses).collect() }, kind, witnesses, quorum)
     }
 
-    /// `keys` is what log and witnesses are told of their keys.
-    fn prepare_with(keys: &[&str], kind: Kind, witnesses: usize, quorum: usize) -> Self {
+    /// The same, of which only these witnesses have ML-DSA-44 keys.
+    ///
+    /// # Panics
+    ///
+    /// If any of it cannot be made.
+    pub fn prepare_mixed(ml_dsa: &[usize], kind: Kind, witnesses: usize, quorum: usize) -> Self {
+        Self::prepare_with(&Keys { log: false, witnesses: ml_dsa.to_vec() }, kind, witnesses, quorum)
+    }
+
+    fn prepare_with(keys: &Keys, kind: Kind, witnesses: usize, quorum: usize) -> Self {
         let dir = TempDir::with_prefix("indelible-").expect("a folder can be made");
         let world = Self { log: None, witnesses: (0..witnesses).map(|_| None).collect(), dir };
         let mut init = world.server();
         init.arg("init")
             .arg(world.log_dir())
             .args(["--origin", ORIGIN, "--listen", &free_address()])
-            .args(keys);
+            .args(Keys::argument(keys.log));
         init.args(["--kind", if kind == Kind::Raw { "raw" } else { "records" }]);
         for n in 0..witnesses {
             let (name, address) = (format!("witness.example/w{n}"), free_address());
             let mut made = Command::new(&binaries().witness);
             made.arg("init").arg(world.witness_dir(n)).args(["--name", &name, "--listen", &address]);
-            made.args(keys);
+            made.args(Keys::argument(keys.witnesses.contains(&n)));
             Finished::run(&mut made).expect(0);
             init.arg("--witness").arg(format!("{} http://{address}", world.witness_vkey(n)));
         }

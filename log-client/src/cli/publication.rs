@@ -149,7 +149,7 @@ impl Publication {
             }
             send(&self.log, &Clock(Instant::now()), prepared, &outbox, &terms).await
         });
-        published.map(Some).map_err(|error| self.failure(&error))
+        self.stapled(published).map(Some)
     }
 
     /// Hands in a record that was signed elsewhere.
@@ -163,7 +163,16 @@ impl Publication {
             let prepared = adopt(&self.log, record, &terms).await?;
             send(&self.log, &Clock(Instant::now()), prepared, &outbox, &terms).await
         });
-        published.map_err(|error| self.failure(&error))
+        self.stapled(published)
+    }
+
+    /// What was published, with the proof as it goes with the artifact.
+    fn stapled(&self, published: Result<Published, PublishError>) -> Result<Published, Failure> {
+        let lighter = |published: Published| match self.args.log.all_cosignatures {
+            true => Ok(published),
+            false => published.lightened(&self.policy),
+        };
+        published.and_then(lighter).map_err(|error| self.failure(&error))
     }
 
     /// Gets records that were signed elsewhere ready to be handed in together. What opened a channel is asked for once.
@@ -200,7 +209,7 @@ impl Publication {
         let clock = Clock(Instant::now());
         let ends = runtime()?.block_on(send_many(&self.log, &clock, records, &outbox, &terms));
         let ends = ends.map_err(|error| self.failure(&error))?;
-        Ok(ends.into_iter().map(|end| end.map_err(|error| self.failure(&error))).collect())
+        Ok(ends.into_iter().map(|end| self.stapled(end)).collect())
     }
 
     /// Writes the proofs of a batch and remembers its newest records.

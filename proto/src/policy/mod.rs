@@ -20,6 +20,7 @@
 
 mod arithmetic;
 mod file;
+mod lighten;
 mod lint;
 mod quorum;
 mod time;

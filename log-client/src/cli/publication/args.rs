@@ -18,6 +18,10 @@ pub(in crate::cli) struct LogArgs {
     /// Directory of what is remembered [default: $XDG_STATE_HOME/indelible or ~/.local/state/indelible]
     #[arg(long, value_name = "DIR")]
     pub(super) state: Option<PathBuf>,
+    /// Keep every cosignature in the proof; without this, those of ML-DSA-44 keys, 3 KB each, are left out where the
+    /// policy is satisfied by the others
+    #[arg(long)]
+    pub(super) all_cosignatures: bool,
     /// Seconds to wait until enough witnesses have seen the record
     #[arg(long, value_name = "SECS", default_value_t = 120)]
     pub(super) wait: u64,

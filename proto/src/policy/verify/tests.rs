@@ -268,6 +268,8 @@ fn a_log_may_sign_with_an_ml_dsa_key() {
     for lines in [vec![signed.clone(), cosigned.clone()], vec![by_ed25519.clone(), cosigned.clone()]] {
         assert_eq!(code(&policy(&both), &note(&text, lines)), "ok");
     }
+    let own = note(&text, [signed.clone(), cosigned.clone()]);
+    assert_eq!(policy(&ml_dsa).lighten(&own), Ok(own), "the log's own line stays");
     // One line of a known key that does not verify spoils the note, the other key's notwithstanding.
     let other = checkpoint_text("log.example/other");
     let damaged = key.cosign(&other, at(50)).unwrap();
@@ -304,6 +306,20 @@ fn ml_dsa_cosignatures_count_for_the_quorum() {
     ] {
         assert_eq!(code(&once, &cosigned_by(lines)), expected, "{lines:?}");
     }
+    // What goes with an artifact: no ML-DSA-44 cosignature where the others are enough, every one where they are not.
+    let names = |policy: &Policy, lines: &[NoteSignature]| {
+        let light = policy.lighten(&cosigned_by(lines)).map_err(|error| error.code())?;
+        policy.verify(&light).unwrap();
+        Ok::<_, &str>(light.signatures()[1..].to_vec())
+    };
+    let all = [a.clone(), am.clone(), b.clone(), cm.clone()];
+    assert_eq!(names(&once, &all), Ok(vec![a.clone(), b.clone()]));
+    assert_eq!(
+        names(&once, &[a.clone(), am.clone(), cm.clone()]),
+        Ok(vec![a.clone(), am.clone(), cm.clone()])
+    );
+    assert_eq!(names(&all_ml_dsa, &all), Ok(all.to_vec()));
+    assert_eq!(names(&once, &all[..2]), Err("quorum-not-met"));
     // As the file says: two members of the quorum are two.
     let twice = mixed("group G 2 A AM B CM\nquorum G\n");
     assert_eq!(code(&twice, &cosigned_by(&[a.clone(), am.clone()])), "ok");
