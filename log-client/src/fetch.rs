@@ -130,11 +130,6 @@ impl Source {
         !matches!(*self.0, Place::Note(_))
     }
 
-    /// Whether this is a local directory.
-    pub fn is_directory(&self) -> bool {
-        matches!(*self.0, Place::Directory(_))
-    }
-
     /// What is at `path` (relative, its parts separated by `/`), at most `max_bytes` of it.
     ///
     /// # Errors

@@ -3,6 +3,9 @@
 
 use std::fs;
 
+use indelible_tests::Site;
+use indelible_tests::site::Manner;
+
 use crate::client_rules::grace;
 use crate::exit::{HOLD, REFUSED, UNDECIDED, USAGE, VERIFIED};
 use crate::published::code;
@@ -171,7 +174,14 @@ fn a_channel_file_comes_from_a_mirror_or_by_hand_and_is_not_believed() {
     fs::write(&mirrored, shop.channel_file(0)).unwrap();
     assert_eq!(update("mirror").expect(VERIFIED).json()["newRecords"], 1);
     shop.verify("agent-3").expect(VERIFIED);
+    // The same folder behind a web server that knows nothing of logs.
+    let site = Site::serve(&shop.file("mirror"), Manner::Honest);
+    assert_eq!(update(&site.url()).expect(VERIFIED).json()["newRecords"], 0);
+    shop.release("agent-4", "publish");
+    fs::write(&mirrored, shop.channel_file(0)).unwrap();
+    assert_eq!(update(&site.url()).expect(VERIFIED).json()["newRecords"], 1);
     fs::remove_dir_all(shop.file("mirror/channel-file")).unwrap();
+    assert_eq!(code(&update(&site.url()).expect(UNDECIDED)), "not-found");
     assert_eq!(code(&update("mirror").expect(UNDECIDED)), "not-found");
 }
 

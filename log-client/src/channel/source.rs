@@ -1,7 +1,8 @@
 //! Fetching the channel files that follow on what is known, from a log or a copy of what it serves.
 //!
-//! Nothing that comes is believed before it is verified. A log answers for any place; a directory of copied
-//! files, in which the file for just this place may be missing, is asked for the whole channel's then.
+//! Nothing that comes is believed before it is verified. A log answers for any place; copies of its files, in a
+//! directory or served by a mirror, in which the one for just this place may be missing, are asked for the whole channel's
+//! then.
 
 use indelible_proto::channel_file::{ChannelFile, ChannelFileError};
 use indelible_proto::log_api::ChannelFilePath;
@@ -108,7 +109,7 @@ async fn read(
     let whole = ChannelFilePath::whole(name.clone());
     let next = known.map_or_else(|| whole.clone(), |known| ChannelFilePath::after(known.state()));
     match source.get(relative(&next).as_str(), ChannelFile::MAX_BYTES).await {
-        Err(error) if error.is_not_found() && source.is_directory() => {
+        Err(error) if error.is_not_found() && next != whole => {
             source.get(relative(&whole).as_str(), ChannelFile::MAX_BYTES).await
         }
         answer => answer,
