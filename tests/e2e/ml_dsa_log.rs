@@ -1,16 +1,21 @@
 //! A log and witnesses that sign with ML-DSA-44 keys, from the first record to the last check, with the real programs.
 
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 
+use indelible_proto::checkpoint::Origin;
 use indelible_proto::cosignature::Cosignature;
 use indelible_proto::evidence::ForkEvidence;
 use indelible_proto::note::{Algorithm, SignedNote, VerifierKey};
+use indelible_proto::policy::Policy;
 use indelible_proto::proof::LogProof;
 use indelible_proto::sign::{CosignSigner, SecretKey};
 use indelible_proto::time::UnixSeconds;
+use indelible_proto::witness_api::checkpoint_path;
 use indelible_tests::shop::{CHANNEL, Shop};
-use indelible_tests::world::Kind;
-use indelible_tests::{Finished, Publisher, Running, World, http};
+use indelible_tests::world::{Kind, free_address};
+use indelible_tests::{Finished, Publisher, Running, World, http, wait_until};
 
 use crate::exit::{EVIDENCE, REFUSED, USAGE, VERIFIED};
 use crate::watchdog_bench::{
@@ -155,4 +160,75 @@ fn keys_are_made_for_what_can_be_signed_with_them() {
     }
     assert_eq!(keygen("record", "record.key").expect(USAGE).json()["code"], "key-no-ml-dsa-record");
     assert!(!world.file("record.key").exists());
+}
+
+/// One witness runs twice under one name, with a key of each algorithm: it is one member of the quorum, and either of
+/// its programs is enough.
+#[test]
+fn a_witness_with_a_program_for_each_key_is_one_witness() {
+    let home = World::prepare(Kind::Raw, 0, 0);
+    let binaries = World::binaries();
+    let made = |dir: &str, name: &str, keys: &[&str]| {
+        let (dir, address) = (home.file(dir), free_address());
+        let mut init = Command::new(&binaries.witness);
+        init.arg("init").arg(&dir).args(["--name", name, "--listen", &address]);
+        let vkey = Finished::run(init.args(keys)).expect(0).stdout;
+        (dir, format!("{} http://{address}", vkey.trim()))
+    };
+    let witnesses = [
+        made("a", "witness.example/a", &[]),
+        made("a-ml-dsa", "witness.example/a", &["--algorithm", "ml-dsa-44"]),
+        made("b", "witness.example/b", &[]),
+    ];
+    let log = home.file("witnessed");
+    let mut init = home.server();
+    init.arg("init").arg(&log).args([
+        "--origin",
+        "log.example/two",
+        "--kind",
+        "raw",
+        "--listen",
+        &free_address(),
+    ]);
+    for (_, named) in &witnesses {
+        init.args(["--witness", named]);
+    }
+    let vkey = Finished::run(init.args(["--quorum", "2"])).expect(0).stdout;
+    let policy = Policy::parse(&fs::read(log.join("policy.txt")).unwrap()).unwrap();
+    let run = |dir: &Path| {
+        let mut add = Command::new(&binaries.witness);
+        Finished::run(add.arg("add-log").arg(dir).arg(vkey.trim())).expect(0);
+        Running::start(&binaries.witness, &["run".as_ref(), dir.as_os_str()], &dir.join("out"))
+    };
+    let [a, a_ml_dsa, b] = [0, 1, 2].map(|n| run(&witnesses[n].0));
+    let server = Running::start(&binaries.server, &["run".as_ref(), log.as_os_str()], &log.join("out"));
+    let cosigned = |size: u64, keys: &[usize]| {
+        http::post(server.address(), "/add", format!("entry {size}").as_bytes()).expect(200);
+        let verified = wait_until("the log publishes the entry with these cosignatures", || {
+            let note =
+                SignedNote::parse(&http::get(server.address(), "/checkpoint").expect(200).body).unwrap();
+            let verified = policy.verify(&note).ok().filter(|verified| verified.head().size.get() == size)?;
+            (policy.verified_cosignatures(&note).unwrap().len() >= keys.len()).then_some(verified)
+        });
+        let names: Vec<_> = verified.cosigners().iter().map(|by| by.witness.clone()).collect();
+        let expected: Vec<_> = keys.iter().map(|place| policy.witnesses()[*place].name.clone()).collect();
+        assert_eq!(names, expected);
+    };
+    cosigned(1, &[0, 1, 2]);
+    a.stop();
+    cosigned(2, &[1, 2]);
+    // Without the other witness the two keys of this one are not enough: nothing is published.
+    let a = run(&witnesses[0].0);
+    b.stop();
+    http::post(server.address(), "/add", b"entry 3").expect(200);
+    wait_until("both keys of the one witness have cosigned", || {
+        let served = |witness: &Running| {
+            let latest =
+                http::get(witness.address(), &checkpoint_path(&Origin::parse("log.example/two").unwrap()));
+            latest.text().lines().nth(1).map(str::to_owned)
+        };
+        ([&a, &a_ml_dsa].iter().all(|witness| served(witness).as_deref() == Some("3"))).then_some(())
+    });
+    let note = SignedNote::parse(&http::get(server.address(), "/checkpoint").expect(200).body).unwrap();
+    assert_eq!(policy.verify(&note).unwrap().head().size.get(), 2);
 }
