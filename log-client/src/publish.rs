@@ -13,6 +13,7 @@
 mod draft;
 mod kept_rules;
 mod many;
+mod order;
 mod outbox;
 mod place;
 
@@ -34,13 +35,14 @@ use indelible_proto::time::UnixSeconds;
 pub use draft::{Body, Draft};
 pub use kept_rules::{KeptRules, delta};
 pub use many::{batch_of, conclude_many, send_many};
+pub use order::{Gap, gaps, in_order};
 pub use outbox::{Kept, Outbox};
-pub use place::{Disagreement, Place, PlaceError, first_place, next_place};
+pub use place::{Disagreement, Place, PlaceError, agrees, first_place, next_place};
 
 use crate::durable::DurableError;
 use crate::keys::replace_unless_key;
 use crate::log_submit::{SubmitAnswer, SubmitError, SubmitLog};
-use crate::state::{LastRecord, StateDir, StateError};
+use crate::state::{LastRecord, LastRecords, StateDir, StateError};
 use crate::verify::{Comparison, compare};
 
 /// Waiting between attempts. The command line waits; tests count.
@@ -61,8 +63,8 @@ pub struct Terms<'a> {
     pub policy: &'a Policy,
     /// The record known to have opened the channel, from a pin or a channel proof.
     pub genesis: Option<RecordId>,
-    /// The last record of the channel that was verified.
-    pub remembered: Option<&'a LastRecord>,
+    /// The last records of the channel that were verified.
+    pub remembered: &'a LastRecords,
     /// What to do when the log's head is not the remembered one.
     pub disagreement: Disagreement,
     /// Whether a new record is wanted although the kept one says the same and is fresh.
@@ -97,6 +99,13 @@ impl Published {
         let note = policy.lighten(self.proof.note()).map_err(|error| PublishError::Proof(error.into()))?;
         let proof = self.proof.with_note(note).map_err(PublishError::Proof)?;
         Ok(Self { proof, ..self })
+    }
+
+    /// What is to be remembered of it: its place in its chain.
+    fn last(&self) -> (Chain, LastRecord) {
+        let common = self.record.statement().predicate.common();
+        let (channel, head) = (common.channel.clone(), self.record.record_id());
+        (common.chain, LastRecord { channel, seq: common.seq, genesis: self.genesis, head })
     }
 }
 
@@ -190,14 +199,8 @@ pub async fn prepare(
         let common = kept.record.statement().predicate.common();
         let fresh = common.expires.is_none_or(|expires| expires > terms.now);
         let id = kept.record.record_id();
-        let finished = match common.chain {
-            Chain::Publish => terms.remembered.is_some_and(|remembered| common.seq <= remembered.seq),
-            // Nothing is remembered of that chain. The next record names this one, so the log's word is enough.
-            Chain::Recovery => {
-                let at_log = log.channel_head(&draft.channel).await?.and_then(|head| head.recovery);
-                at_log.and_then(|recovery| recovery.newest) == Some((common.seq, id))
-            }
-        };
+        let remembered = terms.remembered.of(common.chain);
+        let finished = remembered.is_some_and(|remembered| common.seq <= remembered.seq);
         // What may still be under way is never signed a second time, wanted or not.
         let wanted = !finished || !terms.renew;
         if wanted && fresh && draft.is_said_by(&kept.record) {
@@ -275,7 +278,7 @@ async fn genesis_of(
     if common.seq == 0 && common.chain == Chain::Publish {
         return Ok(record.record_id());
     }
-    if let Some(known) = terms.genesis.or(terms.remembered.map(|remembered| remembered.genesis)) {
+    if let Some(known) = terms.genesis.or(terms.remembered.any().map(|remembered| remembered.genesis)) {
         return Ok(known);
     }
     let head = log.channel_head(&common.channel).await?;
@@ -358,20 +361,8 @@ pub fn conclude(
         replace_unless_key(path, &bytes).map_err(PublishError::ProofFile)?;
     }
     state.remember_checkpoint(checkpoint, policy)?;
-    let common = published.record.statement().predicate.common();
-    if common.chain == Chain::Recovery {
-        return Ok(());
-    }
-    let last = state.last_record(&common.channel)?;
-    if last.is_none_or(|last| last.seq <= common.seq) {
-        state.remember_record(&LastRecord {
-            channel: common.channel.clone(),
-            seq: common.seq,
-            genesis: published.genesis,
-            head: published.record.record_id(),
-        })?;
-    }
-    Ok(())
+    let (chain, last) = published.last();
+    Ok(state.remember_record(chain, &last)?)
 }
 
 async fn wait_for_proof(

@@ -1,11 +1,12 @@
 //! What a client remembers between runs: per log the largest checkpoint it verified, per channel the last
-//! record it published and the last it verified for installation. Those are apart: who publishes may well
+//! record it published on each chain and the last it verified for installation. Those are apart: who publishes may well
 //! verify an older release.
 //!
 //! ```text
 //! <dir>/lock
 //! <dir>/checkpoints/<SHA-256 of the origin, hex>         the signed note, byte for byte
-//! <dir>/channels/<SHA-256 of the channel name, hex>      the last published, see [`LastRecord`]
+//! <dir>/channels/<SHA-256 of the channel name, hex>      the last published, see [`LastRecord`]; with `-recovery` behind
+//!                                                        it that of the recovery chain
 //! <dir>/verified/<SHA-256 of the channel name, hex>      the last verified, likewise
 //! <dir>/known/<SHA-256 of the channel name, hex>         its records, see [`crate::channel`]
 //! <dir>/time                                             `indelible-time-floor/v1`, then seconds since 1970
@@ -19,6 +20,8 @@
 //! whose note the policy's log key does not verify, is damage on this machine and **never** a sign that
 //! the log misbehaved: a power cut fills files with zeros.
 
+mod last_record;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -26,9 +29,11 @@ use indelible_proto::checkpoint::{Checkpoint, Origin};
 use indelible_proto::hash::sha256;
 use indelible_proto::note::{MAX_NOTE_BYTES, SignedNote};
 use indelible_proto::policy::{LogSigned, Policy, VerifiedCheckpoint};
-use indelible_proto::record::{ChannelName, RecordId};
+use indelible_proto::record::{Chain, ChannelName};
 use indelible_proto::time::UnixSeconds;
-use indelible_proto::wire::{DecodeError, Reader, parse_utf8};
+use indelible_proto::wire::Reader;
+
+pub use last_record::{LastRecord, LastRecords};
 
 use crate::channel::KnownChannel;
 use crate::durable::{self, DirLock, DurableError};
@@ -76,55 +81,6 @@ impl StateError {
             Self::Contradiction { .. } => "state-contradiction",
             Self::File(error) => error.code(),
         }
-    }
-}
-
-/// The last record of a channel that was published or verified.
-///
-/// Its file before the seal, with one newline after each line:
-///
-/// ```text
-/// indelible-last-record/v1
-/// <channel name>
-/// <seq, decimal>
-/// <record id of the channel's first record, hex>
-/// <record id of the last record, hex>
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LastRecord {
-    /// The channel's name.
-    pub channel: ChannelName,
-    /// The last record's number in the channel.
-    pub seq: u64,
-    /// Which record opened the channel.
-    pub genesis: RecordId,
-    /// The last record.
-    pub head: RecordId,
-}
-
-impl LastRecord {
-    fn parse(bytes: &[u8]) -> Result<Self, &'static str> {
-        let mut reader = Reader::with_limit(bytes, LAST_RECORD_MAX_BYTES).map_err(|e| e.code())?;
-        let record = Self::read(&mut reader)?;
-        reader.finish().map_err(|error| error.code())?;
-        Ok(record)
-    }
-
-    fn read(reader: &mut Reader<'_>) -> Result<Self, &'static str> {
-        let code = |error: DecodeError| error.code();
-        reader.expect_line(LAST_RECORD_HEADER).map_err(code)?;
-        let name = parse_utf8(reader.line().map_err(code)?).map_err(|kind| kind.code())?;
-        Ok(Self {
-            channel: ChannelName::parse(name).map_err(|error| error.code())?,
-            seq: reader.decimal_line().map_err(code)?,
-            genesis: record_id(reader)?,
-            head: record_id(reader)?,
-        })
-    }
-
-    fn encode(&self) -> String {
-        let Self { channel, seq, genesis, head } = self;
-        format!("{LAST_RECORD_HEADER}\n{channel}\n{seq}\n{genesis}\n{head}\n")
     }
 }
 
@@ -188,50 +144,43 @@ impl StateDir {
         Ok(durable::replace(&self.checkpoint_path(seen.origin()), &seen.note().encode())?)
     }
 
-    /// The last published record of `channel`.
+    /// The last published records of `channel`, one of each chain.
     ///
     /// # Errors
-    /// [`StateError::Damaged`] if the file is not whole or is about another channel, [`StateError::File`].
-    pub fn last_record(&self, channel: &ChannelName) -> Result<Option<LastRecord>, StateError> {
-        Self::read_record(self.channel_path(CHANNELS, channel), channel)
+    /// [`StateError::Damaged`] if a file is not whole or is about another channel or chain, [`StateError::File`].
+    pub fn last_records(&self, channel: &ChannelName) -> Result<LastRecords, StateError> {
+        let of = |chain| read_record(self.published_path(channel, chain), channel, chain);
+        Ok(LastRecords { publish: of(Chain::Publish)?, recovery: of(Chain::Recovery)? })
     }
 
     /// The last record of `channel` that was verified for installation.
     ///
     /// # Errors
-    /// As [`Self::last_record`].
+    /// As [`Self::last_records`].
     pub fn last_verified(&self, channel: &ChannelName) -> Result<Option<LastRecord>, StateError> {
-        Self::read_record(self.channel_path(VERIFIED, channel), channel)
+        read_record(self.channel_path(VERIFIED, channel), channel, Chain::Publish)
     }
 
-    fn read_record(path: PathBuf, channel: &ChannelName) -> Result<Option<LastRecord>, StateError> {
-        let Some(bytes) = read(&path, LAST_RECORD_MAX_BYTES)? else {
-            return Ok(None);
-        };
-        match unsealed(&bytes).and_then(LastRecord::parse) {
-            Ok(record) if record.channel == *channel => Ok(Some(record)),
-            Ok(_) => Err(StateError::Damaged { path, code: "other-channel" }),
-            Err(code) => Err(StateError::Damaged { path, code }),
-        }
-    }
-
-    /// Remembers the last published record of a channel, in place of the one before. The caller has checked
-    /// that it is not an earlier one.
+    /// Remembers the last published record of a chain, unless a later one is remembered.
     ///
     /// # Errors
-    /// [`StateError::File`].
-    pub fn remember_record(&self, record: &LastRecord) -> Result<(), StateError> {
-        let path = self.channel_path(CHANNELS, &record.channel);
-        Ok(durable::replace(&path, &sealed(record.encode().into_bytes()))?)
+    /// As [`Self::last_records`].
+    pub fn remember_record(&self, chain: Chain, record: &LastRecord) -> Result<(), StateError> {
+        let path = self.published_path(&record.channel, chain);
+        if read_record(path.clone(), &record.channel, chain)?.is_some_and(|held| held.seq > record.seq) {
+            return Ok(());
+        }
+        Ok(durable::replace(&path, &sealed(record.encode(chain).into_bytes()))?)
     }
 
-    /// The same for the last record that was verified for installation.
+    /// Remembers the last record that was verified for installation, in place of the one before. The caller has checked
+    /// that it is not an earlier one.
     ///
     /// # Errors
     /// [`StateError::File`].
     pub fn remember_verified(&self, record: &LastRecord) -> Result<(), StateError> {
         let path = self.channel_path(VERIFIED, &record.channel);
-        Ok(durable::replace(&path, &sealed(record.encode().into_bytes()))?)
+        Ok(durable::replace(&path, &sealed(record.encode(Chain::Publish).into_bytes()))?)
     }
 
     /// What is known of `channel`.
@@ -294,8 +243,21 @@ impl StateDir {
         self.dir.join(CHECKPOINTS).join(origin.hash_hex())
     }
 
+    fn published_path(&self, channel: &ChannelName, chain: Chain) -> PathBuf {
+        self.dir.join(CHANNELS).join(chain_file(channel, chain))
+    }
+
     fn channel_path(&self, folder: &str, channel: &ChannelName) -> PathBuf {
-        self.dir.join(folder).join(sha256(channel.as_str().as_bytes()).to_hex())
+        self.dir.join(folder).join(chain_file(channel, Chain::Publish))
+    }
+}
+
+/// The name of a file about one chain of a channel, or about the whole channel as if about its publish chain.
+pub(crate) fn chain_file(channel: &ChannelName, chain: Chain) -> String {
+    let name = sha256(channel.as_str().as_bytes()).to_hex();
+    match chain {
+        Chain::Publish => name,
+        Chain::Recovery => format!("{name}-recovery"),
     }
 }
 
@@ -313,10 +275,15 @@ pub(crate) fn read(path: &Path, max_bytes: usize) -> Result<Option<Vec<u8>>, Sta
     }
 }
 
-fn record_id(reader: &mut Reader<'_>) -> Result<RecordId, &'static str> {
-    let line = reader.line().map_err(|error| error.code())?;
-    let text = parse_utf8(line).map_err(|kind| kind.code())?;
-    RecordId::parse(text).ok_or("record-id-not-hex")
+fn read_record(path: PathBuf, channel: &ChannelName, chain: Chain) -> Result<Option<LastRecord>, StateError> {
+    let Some(bytes) = read(&path, LastRecord::MAX_BYTES)? else {
+        return Ok(None);
+    };
+    match unsealed(&bytes).and_then(|body| LastRecord::parse(body, chain)) {
+        Ok(record) if record.channel == *channel => Ok(Some(record)),
+        Ok(_) => Err(StateError::Damaged { path, code: "other-channel" }),
+        Err(code) => Err(StateError::Damaged { path, code }),
+    }
 }
 
 fn parse_time_floor(bytes: &[u8]) -> Result<UnixSeconds, &'static str> {
@@ -335,9 +302,6 @@ const CHECKPOINTS: &str = "checkpoints";
 const CHANNELS: &str = "channels";
 const VERIFIED: &str = "verified";
 const KNOWN: &str = "known";
-const LAST_RECORD_HEADER: &str = "indelible-last-record/v1";
-/// Two hashes, a number, the header, a channel name and the seal.
-const LAST_RECORD_MAX_BYTES: usize = 4096;
 
 #[cfg(test)]
 mod tests;

@@ -24,7 +24,7 @@ use alloc::string::{String, ToString as _};
 
 use crate::entry_bundle::Entry;
 use crate::record::json::{self, JsonError, MAX_STRING_BYTES, ObjectBuilder, Value};
-use crate::record::{self, Chain, ChannelName, ChannelNameError, ChannelState, RecordId};
+use crate::record::{self, Chain, ChainHead, ChannelName, ChannelNameError, ChannelState, RecordId};
 use crate::size::LeafIndex;
 use crate::wire::{DecodeError, Reader};
 
@@ -234,6 +234,14 @@ impl ChannelHeadAnswer {
                 keys,
                 newest: state.chain_head(Chain::Recovery).map(|head| (head.seq, head.record)),
             }),
+        }
+    }
+
+    /// The newest record of one of its chains; `None` of a recovery chain without records.
+    pub fn newest(&self, chain: Chain) -> Option<ChainHead> {
+        match chain {
+            Chain::Publish => Some(ChainHead { seq: self.seq, record: self.head }),
+            Chain::Recovery => self.recovery.as_ref()?.newest.map(|(seq, record)| ChainHead { seq, record }),
         }
     }
 

@@ -49,6 +49,7 @@ mod stolen_key;
 mod submit_many;
 mod terminal;
 mod vendor;
+mod vendor_desks;
 mod vendor_life;
 mod vendor_words;
 mod verify;

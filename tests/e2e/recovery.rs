@@ -4,14 +4,15 @@ use indelible_client::dsse;
 use indelible_proto::channel_file::{ChannelFile, Start, VerifiedChannel};
 use indelible_proto::log_api::{ApiError, ChannelFilePath, ChannelHeadAnswer};
 use indelible_proto::note::{KeyKind, KeyName};
-use indelible_proto::record::body::{WithdrawAction, WithdrawBody, WithdrawReason};
+use indelible_proto::record::body::{HeadBody, WithdrawAction, WithdrawBody, WithdrawReason};
 use indelible_proto::record::{
-    Chain, ChannelState, Common, KeySet, Predicate, SignedRecord, Statement, may_follow,
+    Chain, ChannelState, Common, KeySet, Predicate, SignedRecord, Statement, Subject, may_follow,
 };
 use indelible_proto::sign::{RecordSigner, SecretKey, Signer as _};
 use indelible_tests::http;
 use indelible_tests::world::Kind;
-use indelible_tests::{Publisher, World};
+use indelible_tests::{Finished, Publisher, World};
+use serde_json::{Value, json};
 
 use crate::exit;
 
@@ -71,10 +72,36 @@ impl Channel {
     }
 
     fn submit(&mut self, statement: &Statement, signers: &[&RecordSigner]) -> SignedRecord {
-        let record = SignedRecord::sign(statement, signers).unwrap();
+        let record = self.sign(statement, signers);
         http::post(self.world.log().address(), "/submit", &record.encode()).expect(200);
+        record
+    }
+
+    /// Goes on after a record that the log has yet to get.
+    fn sign(&mut self, statement: &Statement, signers: &[&RecordSigner]) -> SignedRecord {
+        let record = SignedRecord::sign(statement, signers).unwrap();
         self.state = may_follow(Some(&self.state), &record).unwrap();
         record
+    }
+
+    /// A withdrawal by the recovery keys.
+    fn next_withdrawal(&self, of: &SignedRecord, reason: WithdrawReason) -> Statement {
+        let records = vec![of.record_id()];
+        let body = WithdrawBody { records, reason, action: WithdrawAction::Stop, advisory: None };
+        let statement = of.statement();
+        let common = Common { expires: None, ..self.common(Chain::Recovery, statement.predicate.common()) };
+        Statement { subject: statement.subject.clone(), predicate: Predicate::Withdraw(common, body) }
+    }
+
+    /// A heartbeat, where the channel stands.
+    fn next_heartbeat(&self, of: &SignedRecord) -> Statement {
+        let recovery = self.state.chain_head(Chain::Recovery).map(|head| head.record);
+        let common = self.common(Chain::Publish, of.statement().predicate.common());
+        let body = HeadBody { record: of.record_id(), recovery };
+        Statement {
+            subject: vec![Subject::of_channel(self.state.channel())],
+            predicate: Predicate::Head(common, body),
+        }
     }
 
     fn refusal(&self, statement: &Statement, signers: &[&RecordSigner], status: u16) -> ApiError {
@@ -167,6 +194,45 @@ fn a_frozen_channel_takes_nothing_and_says_so() {
 }
 
 #[test]
+fn a_directory_of_both_chains_is_handed_in_in_the_order_in_which_they_name_each_other() {
+    let mut channel = Channel::open();
+    let (publish, recovery) =
+        (Publisher::new("vendor.example/agent", 7).signer().clone(), signer("recovery", 3));
+    let fresh = signer("fresh", 8);
+    let release = channel.sign(&channel.next_release(), &[&publish]);
+    let mut records = vec![release.clone()];
+    for reason in [WithdrawReason::Defective, WithdrawReason::Legal] {
+        records.push(channel.sign(&channel.next_withdrawal(&release, reason), &[&recovery]));
+        records.push(channel.sign(&channel.next_heartbeat(&release), &[&publish]));
+    }
+    records.push(channel.sign(&channel.change(Chain::Recovery, set(&fresh)), &[&recovery, &fresh]));
+    records.push(channel.sign(&channel.next_release(), &[&fresh]));
+    let dir = channel.world.file("records");
+    std::fs::create_dir(&dir).unwrap();
+    let path = |number: usize| dir.join(format!("{}.leaf", records.len() - number));
+    let submit = || {
+        let mut submit = channel.world.client();
+        let finished = Finished::run(
+            submit.args(["--json", "submit", "records", "--policy"]).arg(channel.world.policy()),
+        );
+        let end: Value = serde_json::from_str(finished.stdout.lines().last().unwrap()).unwrap();
+        (finished, end)
+    };
+    for (number, record) in records.iter().enumerate() {
+        std::fs::write(path(number), record.encode()).unwrap();
+    }
+    let (finished, end) = submit();
+    finished.expect(exit::VERIFIED);
+    assert_eq!((&end["records"], &end["gaps"]), (&records.len().into(), &json!([])), "{end}");
+    // What is missing between the others is told, though the log has it.
+    std::fs::remove_file(path(2)).unwrap();
+    let (finished, end) = submit();
+    finished.expect(exit::VERIFIED);
+    let missing = json!([{ "channel": "vendor.example/agent", "chain": "publish", "first": 2, "last": 2 }]);
+    assert_eq!(end["gaps"], missing, "{end}");
+}
+
+#[test]
 fn a_proof_is_exported_as_an_envelope_and_comes_back_as_the_leaf() {
     let channel = Channel::open();
     let leaf = channel.genesis.encode();
@@ -178,7 +244,7 @@ fn a_proof_is_exported_as_an_envelope_and_comes_back_as_the_leaf() {
     );
     std::fs::write(&proof_file, &proof.body).unwrap();
     let run = |args: [&std::ffi::OsStr; 5], code: i32| {
-        indelible_tests::Finished::run(channel.world.client().args(args)).expect(code)
+        Finished::run(channel.world.client().args(args)).expect(code)
     };
     run(
         ["export".as_ref(), "dsse".as_ref(), proof_file.as_ref(), "--out".as_ref(), envelope.as_ref()],

@@ -30,7 +30,7 @@ use crate::publish::{
     Disagreement, Draft, KeptRules, Outbox, Pace, PlaceError, Prepared, PublishError, Published, Terms,
     adopt, conclude, conclude_many, prepare, send, send_many, statement,
 };
-use crate::state::{LastRecord, StateError};
+use crate::state::{LastRecords, StateError};
 
 pub(super) use args::{LogArgs, PublicationArgs};
 
@@ -133,7 +133,7 @@ impl Publication {
         console: Console,
     ) -> Result<Option<Published>, Failure> {
         let remembered = self.remembered(&draft.channel)?;
-        let terms = self.terms(genesis, remembered.as_ref())?;
+        let terms = self.terms(genesis, &remembered)?;
         let runtime = runtime()?;
         if self.args.dry_run || self.args.prepare.is_some() {
             let statement = runtime.block_on(statement(&self.log, draft, &terms));
@@ -157,7 +157,7 @@ impl Publication {
         let channel = record.statement().predicate.common().channel.clone();
         let (_, genesis) = self.channel(None, Some(channel.clone()))?;
         let remembered = self.remembered(&channel)?;
-        let terms = self.terms(genesis, remembered.as_ref())?;
+        let terms = self.terms(genesis, &remembered)?;
         let outbox = Outbox::open(&self.dir).map_err(|error| state_failure(&error))?;
         let published = runtime()?.block_on(async {
             let prepared = adopt(&self.log, record, &terms).await?;
@@ -179,7 +179,7 @@ impl Publication {
     pub(super) fn adopt_all(&self, records: Vec<SignedRecord>) -> Result<Vec<Prepared>, Failure> {
         let mut known = BTreeMap::<ChannelName, RecordId>::new();
         let runtime = runtime()?;
-        let mut prepared = Vec::with_capacity(records.len());
+        let (nothing, mut prepared) = (LastRecords::default(), Vec::with_capacity(records.len()));
         for record in records {
             let channel = record.statement().predicate.common().channel.clone();
             let genesis = match known.get(&channel) {
@@ -187,10 +187,10 @@ impl Publication {
                 None => {
                     let (_, pinned) = self.channel(None, Some(channel.clone()))?;
                     let remembered = self.remembered(&channel)?;
-                    pinned.or(remembered.map(|remembered| remembered.genesis))
+                    pinned.or(remembered.any().map(|remembered| remembered.genesis))
                 }
             };
-            let terms = self.terms(genesis, None)?;
+            let terms = self.terms(genesis, &nothing)?;
             let ready = runtime.block_on(adopt(&self.log, record, &terms));
             let ready = ready.map_err(|error| self.failure(&error))?;
             known.insert(channel, ready.genesis());
@@ -204,7 +204,8 @@ impl Publication {
         &self,
         records: Vec<Prepared>,
     ) -> Result<Vec<Result<Published, Failure>>, Failure> {
-        let terms = self.terms(None, None)?;
+        let nothing = LastRecords::default();
+        let terms = self.terms(None, &nothing)?;
         let outbox = Outbox::open(&self.dir).map_err(|error| state_failure(&error))?;
         let clock = Clock(Instant::now());
         let ends = runtime()?.block_on(send_many(&self.log, &clock, records, &outbox, &terms));
@@ -225,8 +226,8 @@ impl Publication {
             return Ok(());
         };
         let channel = &common.channel;
-        let last = state.state.last_record(channel).map_err(|error| state_failure(&error))?;
-        if last.is_some_and(|last| last.seq > common.seq) {
+        let last = state.state.last_records(channel).map_err(|error| state_failure(&error))?;
+        if last.publish.is_some_and(|last| last.seq > common.seq) {
             return Ok(());
         }
         KeptRules::open(&self.dir, &state.state, channel)
@@ -234,14 +235,14 @@ impl Publication {
             .map_err(|error| state_failure(&error))
     }
 
-    fn remembered(&self, channel: &ChannelName) -> Result<Option<LastRecord>, Failure> {
-        OpenState::open(&self.dir)?.state.last_record(channel).map_err(|error| state_failure(&error))
+    fn remembered(&self, channel: &ChannelName) -> Result<LastRecords, Failure> {
+        OpenState::open(&self.dir)?.state.last_records(channel).map_err(|error| state_failure(&error))
     }
 
     fn terms<'a>(
         &'a self,
         genesis: Option<RecordId>,
-        remembered: Option<&'a LastRecord>,
+        remembered: &'a LastRecords,
     ) -> Result<Terms<'a>, Failure> {
         let disagreement =
             if self.args.accept_log_head { Disagreement::FollowLog } else { Disagreement::Refuse };

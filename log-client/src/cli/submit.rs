@@ -6,24 +6,25 @@ use clap::Args;
 use indelible_proto::hash::leaf_hash;
 use indelible_proto::policy::Policy;
 use indelible_proto::proof::LogProof;
-use indelible_proto::record::{Chain, MAX_RECORD_BYTES, SignedRecord};
+use indelible_proto::record::{MAX_RECORD_BYTES, SignedRecord};
 use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
 
 use super::console::{Console, Output, chain};
 use super::exit::{Exit, Failure};
 use super::inputs::read_input;
 use super::publication::{LogArgs, Publication};
 use crate::durable;
-use crate::publish::batch_of;
+use crate::publish::{Gap, batch_of, gaps, in_order};
 
 /// Most records of one run: each is kept in memory.
 const MAX_RECORDS: usize = 100_000;
 
 /// Hand signed records in, and get their proofs
 ///
-/// For records that were signed elsewhere, one or a whole directory of them. They are sent in the order of their
-/// channels, up to 256 in one request; each proof is verified and written beside its record. A record that is refused
-/// is reported and does not stop the others. Interrupted, run it again: what has its proof already is not sent again,
+/// For records that were signed elsewhere, one or a whole directory of them. Each is sent after those that it names, up
+/// to 256 in one request; each proof is verified and written beside its record. A record that is refused is reported and
+/// does not stop the others. Interrupted, run it again: what has its proof already is not sent again,
 /// and what is in the log is answered with its proof.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -61,7 +62,7 @@ pub(super) fn run(args: SubmitArgs, console: Console) -> Result<Exit, Failure> {
         let message = format!("--proof names one file, there are {} records", leaves.len());
         return Err(Failure::usage("too-many-records", message, "leave --proof out"));
     }
-    leaves.sort_by(|left, right| place(&left.record).cmp(&place(&right.record)));
+    let leaves = in_order(leaves, |leaf| &leaf.record);
     let publication = Publication::open(args.log.into(), &[], None)?;
     match <[Leaf; 1]>::try_from(leaves) {
         Ok([leaf]) => submit_one(&publication, leaf, args.proof, console),
@@ -83,6 +84,7 @@ fn submit_one(
 }
 
 fn submit_all(publication: &Publication, leaves: Vec<Leaf>, console: Console) -> Result<Exit, Failure> {
+    let gaps = tell_gaps(&leaves, console);
     let (total, bar) = (leaves.len(), bar(console, leaves.len()));
     let (proved, leaves): (Vec<Leaf>, Vec<Leaf>) =
         leaves.into_iter().partition(|leaf| has_proof(leaf, publication.policy()));
@@ -121,7 +123,7 @@ fn submit_all(publication: &Publication, leaves: Vec<Leaf>, console: Console) ->
         _ => format!("published: {done} records; not published: {refused}"),
     };
     let output = Output::line(line).with("records", done).with("notPublished", refused);
-    console.result(exit, output.with("already", proved.len()));
+    console.result(exit, output.with("already", proved.len()).with("gaps", gaps));
     Ok(exit)
 }
 
@@ -136,10 +138,18 @@ fn has_proof(leaf: &Leaf, policy: &Policy) -> bool {
     })
 }
 
-/// The order in which records can be taken: each after the one it follows.
-fn place(record: &SignedRecord) -> (&str, bool, u64) {
-    let common = record.statement().predicate.common();
-    (common.channel.as_str(), common.chain == Chain::Recovery, common.seq)
+/// Says which records are missing between those that are there, and gives the same for programs.
+fn tell_gaps(leaves: &[Leaf], console: Console) -> Vec<Value> {
+    let told = gaps(leaves.iter().map(|leaf| &leaf.record)).into_iter().map(|gap| {
+        let Gap { channel, chain, first, last } = gap;
+        let chain = chain.as_str();
+        console.remark(&format!(
+            "not among these are records {first} to {last} of the {chain} chain of {channel}; what follows them is \
+             refused unless the log has them"
+        ));
+        json!({ "channel": channel.as_str(), "chain": chain, "first": first, "last": last })
+    });
+    told.collect()
 }
 
 fn paths(named: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use indelible_proto::log_api::{MAX_BATCH_RECORDS, batch_prefix};
 use indelible_proto::policy::{LogSigned, Policy};
-use indelible_proto::record::Chain;
+use indelible_proto::record::{Chain, ChannelName};
 use indelible_proto::size::LeafIndex;
 
 use super::{
@@ -96,16 +96,16 @@ impl Slot {
         self.end.is_none()
     }
 
-    fn chain(&self) -> (String, bool) {
-        let common = self.prepared.kept.record.statement().predicate.common();
-        (common.channel.as_str().to_owned(), common.chain == Chain::Recovery)
+    fn channel(&self) -> ChannelName {
+        self.prepared.kept.record.statement().predicate.common().channel.clone()
     }
 }
 
 /// Takes the answers to the open records in; says when to come back, if the log did.
 fn take(slots: &mut [Slot], open: &[usize], answers: Vec<SubmitAnswer>, policy: &Policy) -> Option<Duration> {
     let mut wait = None;
-    // Chains with an earlier record that was not taken yet. What follows it was refused for that reason only.
+    // Channels with an earlier record that was not taken yet. What follows it was refused for that reason only, on the
+    // other chain too: a heartbeat names the newest record of both.
     let mut waiting = BTreeSet::new();
     for (index, answer) in open.iter().zip(answers) {
         let Some(slot) = slots.get_mut(*index) else { continue };
@@ -117,10 +117,10 @@ fn take(slots: &mut [Slot], open: &[usize], answers: Vec<SubmitAnswer>, policy: 
             }
             SubmitAnswer::Busy { retry_after } => {
                 wait = wait.max(retry_after);
-                waiting.insert(slot.chain());
+                waiting.insert(slot.channel());
                 None
             }
-            SubmitAnswer::Conflict(_) if waiting.contains(&slot.chain()) => None,
+            SubmitAnswer::Conflict(_) if waiting.contains(&slot.channel()) => None,
             SubmitAnswer::Conflict(error) => Some(Err(PublishError::Conflict(error))),
             SubmitAnswer::Refused(error) => {
                 Some(Err(slot.sequenced.map_or(PublishError::Refused(error), PublishError::NotWitnessed)))
@@ -151,7 +151,7 @@ fn give_up(slots: &mut [Slot], failure: Option<SubmitError>) -> Result<(), Publi
 }
 
 /// [`super::conclude`] for many: writes each proof to its path, then remembers the largest checkpoint and the newest
-/// record of each channel.
+/// record of each chain of each channel.
 ///
 /// # Errors
 /// As [`super::conclude`]; on a fork nothing is written.
@@ -161,7 +161,7 @@ pub fn conclude_many(
     policy: &Policy,
 ) -> Result<(), PublishError> {
     let mut largest: Option<LogSigned> = None;
-    let mut newest = Vec::<LastRecord>::new();
+    let mut newest = Vec::<(Chain, LastRecord)>::new();
     for (published, _) in published {
         let checkpoint = published.logged.checkpoint();
         let seen = policy
@@ -178,20 +178,11 @@ pub fn conclude_many(
         if largest.as_ref().is_none_or(|largest| largest.head().size < seen.head().size) {
             largest = Some(seen);
         }
-        let common = published.record.statement().predicate.common();
-        if common.chain == Chain::Recovery {
-            continue;
-        }
-        let last = LastRecord {
-            channel: common.channel.clone(),
-            seq: common.seq,
-            genesis: published.genesis,
-            head: published.record.record_id(),
-        };
-        match newest.iter_mut().find(|newest| newest.channel == last.channel) {
-            Some(newest) if newest.seq < last.seq => *newest = last,
+        let (chain, last) = published.last();
+        match newest.iter_mut().find(|(of, newest)| *of == chain && newest.channel == last.channel) {
+            Some((_, newest)) if newest.seq < last.seq => *newest = last,
             Some(_) => {}
-            None => newest.push(last),
+            None => newest.push((chain, last)),
         }
     }
     for (published, path) in published {
@@ -204,10 +195,8 @@ pub fn conclude_many(
             break;
         }
     }
-    for last in newest {
-        if state.last_record(&last.channel)?.is_none_or(|held| held.seq <= last.seq) {
-            state.remember_record(&last)?;
-        }
+    for (chain, last) in newest {
+        state.remember_record(chain, &last)?;
     }
     Ok(())
 }

@@ -13,11 +13,10 @@
 
 use std::path::{Path, PathBuf};
 
-use indelible_proto::hash::sha256;
 use indelible_proto::record::{Chain, ChannelName, MAX_RECORD_BYTES, SignedRecord};
 
 use crate::durable::{self, DirLock};
-use crate::state::{StateError, make_dir, read};
+use crate::state::{StateError, chain_file, make_dir, read};
 
 /// The outbox of a state directory, held until dropped: two publications at a time would race.
 #[derive(Debug)]
@@ -95,11 +94,7 @@ impl Outbox {
     }
 
     fn path(&self, channel: &ChannelName, chain: Chain) -> PathBuf {
-        let name = sha256(channel.as_str().as_bytes()).to_hex();
-        self.dir.join(match chain {
-            Chain::Publish => name,
-            Chain::Recovery => format!("{name}-recovery"),
-        })
+        self.dir.join(chain_file(channel, chain))
     }
 }
 

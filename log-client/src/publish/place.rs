@@ -1,9 +1,9 @@
 //! Where a channel's next record goes: decided from what is remembered and what the log says.
 
 use indelible_proto::log_api::ChannelHeadAnswer;
-use indelible_proto::record::{Chain, Common, RecordId};
+use indelible_proto::record::{Chain, ChainHead, Common, RecordId};
 
-use crate::state::LastRecord;
+use crate::state::{LastRecord, LastRecords};
 
 /// The place of a record in its channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,27 +87,31 @@ pub enum PlaceError {
     /// The log does not know the channel that is remembered.
     #[error("the log knows nothing of the channel, but record {} with seq {} was proved to be in it", .0.head, .0.seq)]
     Forgotten(Box<LastRecord>),
-    /// The log's head is before the remembered one, or another of the same number.
+    /// The log's head of a chain is before the remembered one, or another of the same number, or there is none.
     #[error(
-        "the log's head is record {} with seq {}, but record {} with seq {} was proved to be in it",
-        .at_log.head, .at_log.seq, .remembered.head, .remembered.seq
+        "{} by what the log says, but record {} with seq {} was proved to be in it",
+        ends(*.chain, *.at_log), .remembered.head, .remembered.seq
     )]
     Contradiction {
+        /// Which chain.
+        chain: Chain,
         /// The last record that was verified.
         remembered: Box<LastRecord>,
         /// What the log says.
-        at_log: Box<ChannelHeadAnswer>,
+        at_log: Option<ChainHead>,
     },
-    /// The log's head is after the remembered one: somebody else has published.
+    /// The log's head of the chain is after the remembered one: somebody else has published.
     #[error(
-        "the log's head is record {} with seq {}, remembered is record {} with seq {}",
-        .at_log.head, .at_log.seq, .remembered.head, .remembered.seq
+        "{} by what the log says, remembered is record {} with seq {}",
+        ends(*.chain, Some(*.at_log)), .remembered.head, .remembered.seq
     )]
     Behind {
+        /// Which chain.
+        chain: Chain,
         /// The last record that was verified.
         remembered: Box<LastRecord>,
         /// What the log says.
-        at_log: Box<ChannelHeadAnswer>,
+        at_log: ChainHead,
     },
     /// The channel has no recovery keys, so there is no recovery chain.
     #[error("the channel names no recovery keys")]
@@ -146,10 +150,10 @@ impl PlaceError {
 /// # Errors
 /// [`PlaceError::Known`] or [`PlaceError::Taken`] if the channel is open already.
 pub fn first_place(
-    remembered: Option<&LastRecord>,
+    remembered: &LastRecords,
     at_log: Option<&ChannelHeadAnswer>,
 ) -> Result<Place, PlaceError> {
-    match (remembered, at_log) {
+    match (remembered.any(), at_log) {
         (_, Some(at_log)) => Err(PlaceError::Taken(Box::new(at_log.clone()))),
         (Some(remembered), None) => Err(PlaceError::Known(Box::new(remembered.clone()))),
         (None, None) => Ok(Place::Genesis),
@@ -163,55 +167,75 @@ pub fn first_place(
 /// Every [`PlaceError`] but [`PlaceError::Taken`] and [`PlaceError::Known`].
 pub fn next_place(
     genesis: Option<RecordId>,
-    remembered: Option<&LastRecord>,
+    remembered: &LastRecords,
     at_log: Option<&ChannelHeadAnswer>,
     disagreement: Disagreement,
     chain: Chain,
 ) -> Result<Place, PlaceError> {
     let Some(at_log) = at_log else {
-        return Err(match remembered {
+        return Err(match remembered.any() {
             Some(remembered) => PlaceError::Forgotten(Box::new(remembered.clone())),
             None => PlaceError::NoChannel,
         });
     };
-    for known in [genesis, remembered.map(|record| record.genesis)].into_iter().flatten() {
+    for known in [genesis, remembered.any().map(|record| record.genesis)].into_iter().flatten() {
         if known != at_log.genesis {
             return Err(PlaceError::OtherGenesis { known, at_log: at_log.genesis });
         }
     }
-    if chain == Chain::Recovery {
-        // What others made of the publish chain meanwhile stands in nobody's way here.
-        let recovery = at_log.recovery.as_ref().ok_or(PlaceError::NoRecovery)?;
-        let keys = recovery.keys;
-        return Ok(match recovery.newest {
-            Some((seq, head)) => Place::After { seq, head, keys },
-            None => Place::First { keys },
-        });
+    // What others made of the publish chain stands in nobody's way on the recovery chain. The other way round it does:
+    // a heartbeat speaks of both, and would say of a recovery record that is hidden that there is none.
+    let (newest, keys) = match chain {
+        Chain::Publish => {
+            agrees(remembered, at_log, Chain::Recovery)?;
+            if at_log.frozen {
+                return Err(PlaceError::Frozen);
+            }
+            (at_log.newest(chain), at_log.keys)
+        }
+        Chain::Recovery => match &at_log.recovery {
+            Some(recovery) => (at_log.newest(chain), recovery.keys),
+            None => {
+                agrees(remembered, at_log, chain)?;
+                return Err(PlaceError::NoRecovery);
+            }
+        },
+    };
+    agrees(remembered, at_log, chain)?;
+    if let Some((remembered, at_log)) = remembered.of(chain).zip(newest)
+        && remembered.seq < at_log.seq
+        && disagreement == Disagreement::Refuse
+    {
+        return Err(PlaceError::Behind { chain, remembered: Box::new(remembered.clone()), at_log });
     }
-    if at_log.frozen {
-        return Err(PlaceError::Frozen);
-    }
-    if let Some(remembered) = remembered {
-        compare(remembered, at_log, disagreement)?;
-    }
-    Ok(Place::After { seq: at_log.seq, head: at_log.head, keys: at_log.keys })
+    Ok(match newest {
+        Some(ChainHead { seq, record }) => Place::After { seq, head: record, keys },
+        None => Place::First { keys },
+    })
 }
 
-fn compare(
-    remembered: &LastRecord,
-    at_log: &ChannelHeadAnswer,
-    disagreement: Disagreement,
-) -> Result<(), PlaceError> {
-    if remembered.head == at_log.head && remembered.seq == at_log.seq {
+/// Whether the log may honestly say this of a chain: it cannot go back behind a record it gave a proof for, so nobody's
+/// word makes that good.
+///
+/// # Errors
+/// [`PlaceError::Contradiction`].
+pub fn agrees(remembered: &LastRecords, at_log: &ChannelHeadAnswer, chain: Chain) -> Result<(), PlaceError> {
+    let Some(remembered) = remembered.of(chain) else {
         return Ok(());
+    };
+    match at_log.newest(chain) {
+        Some(head) if head.seq > remembered.seq => Ok(()),
+        Some(head) if head.seq == remembered.seq && head.record == remembered.head => Ok(()),
+        at_log => Err(PlaceError::Contradiction { chain, remembered: Box::new(remembered.clone()), at_log }),
     }
-    let (remembered, at_log) = (Box::new(remembered.clone()), Box::new(at_log.clone()));
-    // A log cannot honestly go back behind a record it gave a proof for, so nobody's word makes this good.
-    if at_log.seq <= remembered.seq {
-        return Err(PlaceError::Contradiction { remembered, at_log });
-    }
-    match disagreement {
-        Disagreement::FollowLog => Ok(()),
-        Disagreement::Refuse => Err(PlaceError::Behind { remembered, at_log }),
+}
+
+fn ends(chain: Chain, at: Option<ChainHead>) -> String {
+    let chain = chain.as_str();
+    match at {
+        Some(ChainHead { seq, record }) => {
+            format!("the {chain} chain ends with record {record} with seq {seq}")
+        }
+        None => format!("the {chain} chain is empty"),
     }
 }

@@ -14,6 +14,7 @@ use crate::http::FetchError;
 use crate::test_log::{TestLog, seconds, vendor};
 
 mod distrust;
+mod recovery;
 
 const CHANNEL: &str = "vendor.example/agent";
 
@@ -169,8 +170,8 @@ impl Publisher {
         Self { dir, pace, disagreement: Disagreement::Refuse, renew: false, now: 1_790_000_000 }
     }
 
-    fn remembered(&self) -> Option<LastRecord> {
-        StateDir::open(self.dir.path()).unwrap().last_record(&channel()).unwrap()
+    fn remembered(&self) -> LastRecords {
+        StateDir::open(self.dir.path()).unwrap().last_records(&channel()).unwrap()
     }
 
     fn publish(&self, log: &PlayedLog, draft: &Draft) -> Result<Published, PublishError> {
@@ -182,12 +183,16 @@ impl Publisher {
 
     /// As far as the verified proof; a run that ends here has been interrupted before writing anything.
     fn send(&self, log: &PlayedLog, draft: &Draft) -> Result<Published, PublishError> {
-        let (policy, signers, remembered) = (log.policy(), [vendor(7)], self.remembered());
+        let signer = match draft.chain {
+            Chain::Publish => vendor(7),
+            Chain::Recovery => vendor(9),
+        };
+        let (policy, signers, remembered) = (log.policy(), [signer], self.remembered());
         let terms = Terms {
             signers: &signers,
             policy: &policy,
             genesis: None,
-            remembered: remembered.as_ref(),
+            remembered: &remembered,
             disagreement: self.disagreement,
             renew: self.renew,
             deadline: Duration::from_secs(60),
@@ -257,7 +262,7 @@ fn publishes_a_channel_and_then_releases_one_after_the_other() {
     let common = second.record.statement().predicate.common();
     assert_eq!((common.seq, common.prev), (2, Some(first.record.record_id())));
     assert_eq!(common.keys, Some(first.genesis));
-    let remembered = publisher.remembered().unwrap();
+    let remembered = publisher.remembered().publish.unwrap();
     assert_eq!((remembered.seq, remembered.head), (2, second.record.record_id()));
     let written = std::fs::read(publisher.dir.path().join("a.tlog-proof")).unwrap();
     assert_eq!(LogProof::parse(&written).unwrap(), second.proof);
@@ -284,7 +289,7 @@ fn out_of_time_it_says_that_the_record_is_in_the_log_and_another_run_ends_with_t
     let error = publisher.publish(&log, &release("1")).unwrap_err();
     assert_eq!(error.code(), "not-witnessed-yet");
     assert!(publisher.pace.elapsed() <= Duration::from_secs(60));
-    assert_eq!(publisher.remembered().unwrap().seq, 0, "nothing is remembered before it is proved");
+    assert_eq!(publisher.remembered().publish.unwrap().seq, 0, "nothing is remembered before it is proved");
 
     log.then([Reply::Proof]);
     let later = Publisher { now: publisher.now + 60, pace: CountedPace::default(), ..publisher };
@@ -370,7 +375,7 @@ fn of_two_publishers_the_second_is_told_so_and_goes_on_only_if_it_says_so() {
     log.then([Reply::Honest, Reply::Honest]);
     second.publish(&log, &release("1")).unwrap();
     let error = first.publish(&log, &release("2")).unwrap_err();
-    let PublishError::Place(PlaceError::Behind { remembered, at_log }) = error else { panic!("{error}") };
+    let PublishError::Place(PlaceError::Behind { remembered, at_log, .. }) = error else { panic!("{error}") };
     assert_eq!((remembered.seq, at_log.seq), (0, 1));
     let first = Publisher { disagreement: Disagreement::FollowLog, ..first };
     assert_eq!(first.publish(&log, &release("2")).unwrap().record.statement().predicate.common().seq, 2);

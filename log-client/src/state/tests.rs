@@ -1,6 +1,7 @@
 use std::fs;
 
 use indelible_proto::hash::sha256;
+use indelible_proto::record::RecordId;
 
 use super::*;
 use crate::test_channel::TestChannel;
@@ -95,10 +96,10 @@ fn remembers_the_last_record_of_a_channel() {
     let dir = tempfile::tempdir().unwrap();
     let state = StateDir::open(dir.path()).unwrap();
     let record = last_record(7);
-    assert_eq!(state.last_record(&record.channel).unwrap(), None);
-    state.remember_record(&record).unwrap();
-    state.remember_record(&last_record(8)).unwrap();
-    assert_eq!(state.last_record(&record.channel).unwrap(), Some(last_record(8)));
+    assert_eq!(state.last_records(&record.channel).unwrap().publish, None);
+    state.remember_record(Chain::Publish, &record).unwrap();
+    state.remember_record(Chain::Publish, &last_record(8)).unwrap();
+    assert_eq!(state.last_records(&record.channel).unwrap().publish, Some(last_record(8)));
 }
 
 #[test]
@@ -107,7 +108,7 @@ fn a_damaged_last_record_is_damage_here() {
     let state = StateDir::open(dir.path()).unwrap();
     let record = last_record(7);
     let path = state.channel_path(CHANNELS, &record.channel);
-    let good = record.encode();
+    let good = record.encode(Chain::Publish);
     let other = good.replace("vendor.example/agent", "vendor.example/other");
     let bad = [
         &good[1..],
@@ -120,10 +121,10 @@ fn a_damaged_last_record_is_damage_here() {
     let sealed_bad = bad.iter().map(|text| sealed(text.as_bytes().to_vec()));
     for bad in sealed_bad.chain([Vec::new(), vec![0; 187], good.clone().into_bytes()]) {
         fs::write(&path, bad).unwrap();
-        assert_eq!(state.last_record(&record.channel).unwrap_err().code(), "state-damaged");
+        assert_eq!(state.last_records(&record.channel).unwrap_err().code(), "state-damaged");
     }
     fs::write(&path, sealed(good.into_bytes())).unwrap();
-    assert_eq!(state.last_record(&record.channel).unwrap(), Some(record));
+    assert_eq!(state.last_records(&record.channel).unwrap().publish, Some(record));
 }
 
 #[test]
@@ -162,8 +163,27 @@ fn what_was_published_and_what_was_verified_are_remembered_apart() {
     let channel = ChannelName::parse("vendor.example/agent").unwrap();
     let record = LastRecord { channel: channel.clone(), seq: 3, genesis: id, head: id };
     state.remember_verified(&record).unwrap();
-    assert_eq!(state.last_record(&channel).unwrap(), None);
+    assert_eq!(state.last_records(&channel).unwrap().publish, None);
     assert_eq!(state.last_verified(&channel).unwrap(), Some(record));
+}
+
+#[test]
+fn the_chains_of_a_channel_are_remembered_apart_and_never_an_earlier_record() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::open(dir.path()).unwrap();
+    let name = last_record(0).channel;
+    state.remember_record(Chain::Recovery, &last_record(3)).unwrap();
+    let only = LastRecords { publish: None, recovery: Some(last_record(3)) };
+    assert_eq!(state.last_records(&name).unwrap(), only);
+    for (seq, last) in [(7, 7), (5, 7), (8, 8)] {
+        state.remember_record(Chain::Publish, &last_record(seq)).unwrap();
+        let both = LastRecords { publish: Some(last_record(last)), recovery: Some(last_record(3)) };
+        assert_eq!(state.last_records(&name).unwrap(), both);
+    }
+    // One chain's file in place of the other's is no file of that chain.
+    let file = |chain| state.published_path(&name, chain);
+    fs::copy(file(Chain::Publish), file(Chain::Recovery)).unwrap();
+    assert_eq!(state.last_records(&name).unwrap_err().code(), "state-damaged");
 }
 
 #[test]
@@ -197,12 +217,14 @@ fn no_bit_of_what_is_remembered_of_channels_and_time_can_change() {
     let (known, _) = KnownChannel::learn(None, channel.genesis(), &file, &policy, time).unwrap();
     let name = known.name().clone();
     state.remember_known(&known).unwrap();
-    state.remember_record(&last_record(7)).unwrap();
+    state.remember_record(Chain::Publish, &last_record(7)).unwrap();
+    state.remember_record(Chain::Recovery, &last_record(7)).unwrap();
     state.remember_verified(&last_record(7)).unwrap();
     state.raise_time_floor(seconds(1_800_000_000)).unwrap();
     let read = [
         (state.channel_path(KNOWN, &name), state.known_channel(&name).err()),
-        (state.channel_path(CHANNELS, &name), state.last_record(&name).err()),
+        (state.published_path(&name, Chain::Publish), state.last_records(&name).err()),
+        (state.published_path(&name, Chain::Recovery), state.last_records(&name).err()),
         (state.channel_path(VERIFIED, &name), state.last_verified(&name).err()),
         (dir.path().join(TIME_FLOOR), state.time_floor().err()),
     ];
@@ -215,7 +237,7 @@ fn no_bit_of_what_is_remembered_of_channels_and_time_can_change() {
             fs::write(&path, changed).unwrap();
             let errors = [
                 state.known_channel(&name).err(),
-                state.last_record(&name).err(),
+                state.last_records(&name).err(),
                 state.last_verified(&name).err(),
                 state.time_floor().err(),
             ];

@@ -110,6 +110,16 @@ pub enum Chain {
     Recovery,
 }
 
+impl Chain {
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Publish => "publish",
+            Self::Recovery => "recovery",
+        }
+    }
+}
+
 impl Statement {
     /// The statement's canonical form.
     pub fn encode(&self) -> Vec<u8> {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use indelible_proto::log_api::ChannelHeadAnswer;
-use indelible_proto::record::ChannelName;
+use indelible_proto::record::{Chain, ChannelName};
 use serde_json::Value;
 
 use super::super::console::{Console, Output, chain};
@@ -12,6 +12,7 @@ use super::super::exit::{Exit, Failure};
 use super::super::inputs::{OpenState, pinned_channel, read_policy, state_dir, state_failure};
 use super::super::publication::{log_at, runtime};
 use crate::log_submit::SubmitLog as _;
+use crate::publish::agrees;
 
 /// Ask the log where a channel stands, and compare that with what is pinned and remembered
 ///
@@ -37,7 +38,7 @@ pub(super) fn run(args: &ShowArgs, console: Console) -> Result<Exit, Failure> {
     let log = log_at(args.log.as_deref(), &policy, WAIT_S)?;
     let state = OpenState::open(&state_dir(args.state.clone())?)?;
     let pinned = pinned_channel(&state, &args.channel, &policy)?.map(|pinned| pinned.genesis());
-    let last = state.state.last_record(&args.channel).map_err(|error| state_failure(&error))?;
+    let last = state.state.last_records(&args.channel).map_err(|error| state_failure(&error))?;
     drop(state);
     let head = runtime()?.block_on(log.channel_head(&args.channel));
     let head =
@@ -54,13 +55,9 @@ pub(super) fn run(args: &ShowArgs, console: Console) -> Result<Exit, Failure> {
         let message = format!("the log says record {} opened the channel, pinned is {pinned}", head.genesis);
         return Err(Failure::refused("channel-other-genesis", message, "ask the log's operator"));
     }
-    if let Some(last) = last.filter(|last| last.seq > head.seq) {
-        let message = format!("the log says seq {}, but record {} was published before", head.seq, last.seq);
-        return Err(Failure::refused(
-            "channel-head-contradiction",
-            message,
-            "the log has lost or hidden a record",
-        ));
+    for chain in [Chain::Publish, Chain::Recovery] {
+        agrees(&last, &head, chain)
+            .map_err(|error| Failure::refused(error.code(), error, "the log has lost or hidden a record"))?;
     }
     let mut output = shown(&head);
     let known = if pinned.is_some() { "as pinned" } else { "not pinned, so this is only the log's word" };

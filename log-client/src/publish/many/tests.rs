@@ -3,14 +3,16 @@
 use std::collections::VecDeque;
 use std::sync::Mutex;
 
+use indelible_proto::hash::sha256;
 use indelible_proto::log_api::{ApiError, ChannelHeadAnswer};
 use indelible_proto::record::body::{ChannelBody, Owner};
-use indelible_proto::record::{Audience, ChannelName, KeySet, SignedRecord};
+use indelible_proto::record::{Audience, ChannelName, KeySet, RecordId, SignedRecord};
 use indelible_proto::sign::Signer as _;
 
 use super::*;
 use crate::http::FetchError;
 use crate::publish::{Body, Disagreement, Draft, Kept, Place};
+use crate::state::LastRecords;
 use crate::test_log::{TestLog, seconds, vendor};
 
 type Answers = Result<Vec<SubmitAnswer>, SubmitError>;
@@ -74,27 +76,33 @@ fn unreachable() -> SubmitError {
     SubmitError::Exchange { url: "http://log".into(), source: FetchError::Timeout }
 }
 
-/// Records of these channels in this order; what they say does not matter to a log that is played.
+/// Records of these channels in this order, with a `+` behind its name of the recovery chain; what else they say does
+/// not matter to a log that is played.
 fn records(channels: &[&str]) -> Vec<Prepared> {
     let ready = |(number, channel): (usize, &&str)| {
-        let channel = ChannelName::parse(&format!("vendor.example/{channel}")).unwrap();
+        let (chain, place) = match channel.ends_with('+') {
+            true => (Chain::Recovery, Place::First { keys: RecordId::from_hash(sha256(b"keys")) }),
+            false => (Chain::Publish, Place::Genesis),
+        };
+        let channel = format!("vendor.example/{}", channel.trim_end_matches('+'));
+        let channel = ChannelName::parse(&channel).unwrap();
         let body = ChannelBody {
             owner: Owner { name: "Vendor".into(), uri: "https://vendor.example".into() },
             product: "pkg:generic/agent".into(),
             signers: Some(KeySet::new(vec![vendor(7).verifier().clone()], 1).unwrap()),
-            recovery: None,
+            recovery: Some(KeySet::new(vec![vendor(9).verifier().clone()], 1).unwrap()),
             cooldown_s: 0,
             max_age_s: 3600 + number as u64,
         };
         let draft = Draft {
             channel,
-            chain: Chain::Publish,
+            chain,
             subject: Vec::new(),
             body: Body::Channel(body),
             audience: Audience::Public,
             lifetime_s: 0,
         };
-        let statement = draft.statement(&Place::Genesis, seconds(1_790_000_000));
+        let statement = draft.statement(&place, seconds(1_790_000_000));
         let record = SignedRecord::sign(&statement, &[&vendor(7)]).unwrap();
         let (leaf, genesis) = (record.encode(), record.record_id());
         Prepared { kept: Kept { record, leaf }, genesis, resumed: false }
@@ -116,7 +124,7 @@ fn run(
         signers: &[],
         policy: &policy,
         genesis: None,
-        remembered: None,
+        remembered: &LastRecords::default(),
         disagreement: Disagreement::Refuse,
         renew: false,
         deadline: Duration::from_secs(30),
@@ -153,6 +161,14 @@ fn only_what_has_no_answer_yet_is_sent_again() {
 fn what_follows_a_record_that_had_no_room_waits_with_it() {
     let answers = vec![Ok(vec![busy(), conflict(), conflict()]), Ok(vec![refused(), conflict()])];
     let (sent, ends) = run(&["a", "a", "b"], answers);
+    assert_eq!(sent, [vec![0, 1, 2], vec![0, 1]]);
+    assert_eq!(ends.unwrap(), ["log-refused", "log-conflict", "log-conflict"]);
+}
+
+#[test]
+fn what_names_a_record_of_the_other_chain_that_had_no_room_waits_with_it() {
+    let answers = vec![Ok(vec![busy(), conflict(), conflict()]), Ok(vec![refused(), conflict()])];
+    let (sent, ends) = run(&["a+", "a", "b+"], answers);
     assert_eq!(sent, [vec![0, 1, 2], vec![0, 1]]);
     assert_eq!(ends.unwrap(), ["log-refused", "log-conflict", "log-conflict"]);
 }

@@ -45,7 +45,7 @@ fn a_proof_of_something_else_or_without_witnesses_is_refused_and_nothing_is_writ
         assert!(matches!(error, PublishError::Proof(_)), "{error}");
         assert_eq!(error.code(), code);
         assert!(!publisher.dir.path().join("a.tlog-proof").exists());
-        assert_eq!(publisher.remembered().unwrap().seq, 0);
+        assert_eq!(publisher.remembered().publish.unwrap().seq, 0);
     }
 }
 
