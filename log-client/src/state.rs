@@ -8,8 +8,10 @@
 //! <dir>/channels/<SHA-256 of the channel name, hex>      the last published, see [`LastRecord`]; with `-recovery` behind
 //!                                                        it that of the recovery chain
 //! <dir>/verified/<SHA-256 of the channel name, hex>      the last verified, likewise
+//! <dir>/signed/<SHA-256 of channel and key, hex>         the last verified by a key alone, see [`LastSigned`]
 //! <dir>/known/<SHA-256 of the channel name, hex>         its records, see [`crate::channel`]
 //! <dir>/time                                             `indelible-time-floor/v1`, then seconds since 1970
+//! <dir>/policy                                           `indelible-policy/v1`, then the policy file
 //! ```
 //!
 //! What is no signed note ends in a line with the digest of the rest, see [`crate::seal`].
@@ -21,6 +23,8 @@
 //! the log misbehaved: a power cut fills files with zeros.
 
 mod last_record;
+mod policy;
+mod signed;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -34,6 +38,7 @@ use indelible_proto::time::UnixSeconds;
 use indelible_proto::wire::Reader;
 
 pub use last_record::{LastRecord, LastRecords};
+pub use signed::LastSigned;
 
 use crate::channel::KnownChannel;
 use crate::durable::{self, DirLock, DurableError};
@@ -100,7 +105,7 @@ impl StateDir {
         make_dir(dir)?;
         let lock = DirLock::acquire(dir)?;
         durable::remove_leftovers(dir)?;
-        for sub in [CHECKPOINTS, CHANNELS, VERIFIED, KNOWN] {
+        for sub in [CHECKPOINTS, CHANNELS, VERIFIED, SIGNED, KNOWN] {
             make_dir(&dir.join(sub))?;
             durable::remove_leftovers(&dir.join(sub))?;
         }
@@ -301,6 +306,7 @@ const TIME_FLOOR_MAX_BYTES: usize = 128;
 const CHECKPOINTS: &str = "checkpoints";
 const CHANNELS: &str = "channels";
 const VERIFIED: &str = "verified";
+const SIGNED: &str = "signed";
 const KNOWN: &str = "known";
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod fit;
 mod freshness;
 mod keys;
 mod knowledge;
+pub mod policy_change;
 mod remembered;
 mod reviews;
 pub mod rules;
@@ -31,13 +32,13 @@ use indelible_proto::record::{RecordId, SignedRecord};
 use indelible_proto::time::UnixSeconds;
 
 pub use authenticate::describe_quorum;
-pub use channel::{TrustError, TrustedChannel, claimed_channel, claimed_record};
+pub use channel::{TrustError, TrustedChannel, claimed, claimed_channel, claimed_record};
 pub use check_name::CheckName;
 pub use content::claims_bundle;
 pub use knowledge::{Knowledge, Reviewers};
 pub use remembered::{Comparison, Remembered, claimed_origin, compare};
 pub use rules::Rules;
-pub use sequence::LastKnown;
+pub use sequence::{LastKnown, LastVerified};
 pub use time::TrustedTime;
 
 use crate::files::ArtifactDigest;
@@ -64,7 +65,7 @@ pub enum Outcome {
 pub enum Trust {
     /// The keys of a channel whose first record is known.
     Channel(Box<TrustedChannel>),
-    /// Any one of these keys, on whatever channel.
+    /// Any one of these keys, on whatever channel. Only for a channel of which nothing is known.
     Keys(Vec<VerifierKey>),
     /// Nobody was named. Nothing can be verified then.
     Nobody,

@@ -226,3 +226,28 @@ fn damaged_knowledge_of_a_channel_is_local_damage() {
     shop.update().expect(VERIFIED);
     shop.verify("agent-1").expect(VERIFIED);
 }
+
+#[test]
+fn a_refused_way_back_says_which_record_to_go_to() {
+    let shop = Shop::new("0");
+    for name in ["agent-1", "agent-2", "agent-3"] {
+        shop.release(name, "publish");
+    }
+    shop.update().expect(VERIFIED);
+    shop.verify("agent-3").expect(VERIFIED);
+    let next = || {
+        let told = shop.verify("agent-2").expect(REFUSED).json();
+        assert_eq!(told["code"], "rollback", "{told}");
+        told["next"].as_str().unwrap().to_owned()
+    };
+    let names = |next: &str, name: &str| {
+        next.contains(name) && next.contains(&shop.id(&format!("{name}.tlog-proof")).to_string())
+    };
+    assert!(names(&next(), "agent-3"), "{}", next());
+    shop.withdraw("agent-3", "agent-1");
+    shop.update().expect(VERIFIED);
+    assert!(names(&next(), "agent-1") && !next().contains("agent-3"), "{}", next());
+    shop.release("agent-4", "publish");
+    shop.update().expect(VERIFIED);
+    assert!(names(&next(), "agent-4"), "{}", next());
+}

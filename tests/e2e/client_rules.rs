@@ -204,6 +204,27 @@ fn a_grace_does_not_cover_the_first_pin() {
 }
 
 #[test]
+fn the_few_witnesses_of_a_grace_move_no_time() {
+    let room = room_with("");
+    let before = room.read("memory/time");
+    room.write("one.txt", policy_of_one(&room, 2));
+    let lines = grace("policy = \"one.txt\"\nmax_age_s = 400000");
+    room.write(
+        "client.toml",
+        format!("policy = \"policy.txt\"\nstate = \"memory\"\nmax_age_s = 300000\n{lines}"),
+    );
+    // One witness that is ahead, as far as is believed.
+    let ahead = UnixSeconds::new(now().get() + 300).unwrap();
+    room.write("agent-2.tlog-proof", cosigned(&room, "agent-2.tlog-proof", &[2], ahead));
+    assert_eq!(verify(&room, "agent-2").expect(VERIFIED).json()["grace"], "witnesses are down");
+    assert_eq!(room.read("memory/time"), before, "it outlives the exception");
+    // A whole quorum moves it, whether or not the exception is needed for the age.
+    room.write("agent-2.tlog-proof", cosigned(&room, "agent-2.tlog-proof", &[1, 2], ahead));
+    assert!(verify(&room, "agent-2").expect(VERIFIED).json().get("grace").is_none());
+    assert_ne!(room.read("memory/time"), before);
+}
+
+#[test]
 fn a_checkpoint_older_than_the_client_allows_is_held() {
     let room = room_with("max_age_s = 100000\n");
     // The witnesses, asked long ago.

@@ -53,6 +53,7 @@ mod vendor_desks;
 mod vendor_life;
 mod vendor_words;
 mod verify;
+mod verify_keys;
 mod verify_policy;
 mod verify_state;
 mod watchdog;

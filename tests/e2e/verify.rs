@@ -85,7 +85,7 @@ fn an_artifact_without_its_own_proof_is_refused() {
     let of_the_channel = ["agent-1", "--proof", "channel"];
     check(
         &room,
-        &[&of_the_channel[..], &["--key", "vendor.vkey"]].concat(),
+        &[&of_the_channel[..], &["--key", "vendor.vkey", "--no-state"]].concat(),
         REFUSED,
         "record-of-no-artifact",
     );

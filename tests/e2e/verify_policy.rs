@@ -1,5 +1,7 @@
 //! What a customer is asked about, and how it is explained: whom to trust, under which policy, and why.
 
+use std::fs;
+
 use indelible_proto::hash::sha256;
 use indelible_proto::note::{KeyKind, KeyName};
 use indelible_proto::sign::SecretKey;
@@ -179,4 +181,86 @@ fn without_a_word_on_whom_to_trust_nothing_is_decided() {
     // Not even if something is wrong besides: that is refused.
     room.write("agent-1", "changed");
     check(&room, &["agent-1"], REFUSED, "artifact-mismatch");
+}
+
+/// The room's policy with `change` made to it.
+fn change_policy(room: &Room, change: impl FnOnce(&str) -> String) {
+    let policy = String::from_utf8(room.read("policy.txt")).unwrap();
+    let changed = change(&policy);
+    assert_ne!(changed, policy, "the change changes something");
+    room.write("policy.txt", changed);
+}
+
+/// What a verdict on `agent-1` says of the policy to programs, and to people with and without --explain.
+fn policy_change(room: &Room, exit: i32) -> serde_json::Value {
+    let told =
+        room.verify_of_vendor(&["agent-1", "--json", "--proof", "tried.tlog-proof"]).expect(exit).json();
+    told.get("policyChanged").cloned().unwrap_or_default()
+}
+
+#[test]
+fn a_policy_that_changed_is_told_once_and_counts() {
+    type Change = fn(&str) -> String;
+    let log_added: Change = |policy| {
+        let name = KeyName::parse("evil.example/log").unwrap();
+        format!("log {}\n{policy}", SecretKey::from_seed(KeyKind::Log, name, [5; 32]).verifier().encode())
+    };
+    let threshold_lowered: Change = |policy| policy.replace(" 2 witness.example/w0", " 1 witness.example/w0");
+    let only_a_comment: Change = |policy| format!("# nothing\n{policy}");
+    for (change, said) in [
+        (log_added, "log evil.example/log"),
+        (threshold_lowered, "quorum 1 of (witness.example/w0"),
+        (only_a_comment, "same logs, witnesses and quorum"),
+    ] {
+        let room = Room::new();
+        let proof = room.read("agent-1.tlog-proof");
+        room.write("tried.tlog-proof", &proof);
+        assert_eq!(policy_change(&room, VERIFIED), serde_json::Value::Null, "{said}: the first one");
+        assert_eq!(policy_change(&room, VERIFIED), serde_json::Value::Null, "{said}: the same one");
+        let before = sha256(&room.read("policy.txt")).to_hex();
+        change_policy(&room, change);
+        let now = sha256(&room.read("policy.txt")).to_hex();
+        // What is refused is told it too, and does not count as having been told.
+        room.write("tried.tlog-proof", room.read("agent-2.tlog-proof"));
+        let told = policy_change(&room, REFUSED);
+        assert_eq!((&told["before"], &told["now"]), (&before.as_str().into(), &now.as_str().into()));
+        assert!(told["changes"].to_string().contains(said), "{told}");
+        room.write("tried.tlog-proof", &proof);
+        for more in [&["--no-state"][..], &["--no-state", "--explain"]] {
+            let shown = room.verify_of_vendor(&[&["agent-1"], more].concat()).expect(VERIFIED);
+            assert!(!shown.stdout.contains("CHANGED"), "nothing is remembered: {shown}");
+        }
+        let shown = room.verify_of_vendor(&["agent-1", "--explain"]).expect(VERIFIED).stdout;
+        let line = shown.lines().find(|line| line.trim_start().starts_with("policy ")).unwrap();
+        for part in ["CHANGED", &before, &now, said, "counts"] {
+            assert!(line.contains(part), "{part}: {line}");
+        }
+        assert_eq!(policy_change(&room, VERIFIED), serde_json::Value::Null, "{said}: told already");
+        // And back.
+        change_policy(&room, |_| String::from_utf8(Room::new().read("policy.txt")).unwrap());
+        assert_eq!(policy_change(&room, VERIFIED)["before"], now.as_str());
+        // A memory of before there was one is taken as it is.
+        fs::remove_file(room.file("home/indelible/policy")).unwrap();
+        change_policy(&room, change);
+        assert_eq!(
+            policy_change(&room, VERIFIED),
+            serde_json::Value::Null,
+            "{said}: nothing to compare with"
+        );
+    }
+}
+
+#[test]
+fn damage_of_the_remembered_policy_is_local_damage() {
+    let room = Room::new();
+    room.verify_of_vendor(&["agent-1"]).expect(VERIFIED);
+    let file = room.file("home/indelible/policy");
+    let whole = fs::read(&file).unwrap();
+    for bytes in [Vec::new(), vec![0; whole.len()], whole[1..].to_vec(), vec![b'9'; 1 << 20]] {
+        fs::write(&file, &bytes).unwrap();
+        check(&room, &["agent-1", "--channel", "channel"], UNDECIDED, "state-damaged");
+        // What is graver is said all the same.
+        let other = ["agent-1", "--channel", "channel", "--proof", "agent-2.tlog-proof"];
+        check(&room, &other, REFUSED, "artifact-mismatch");
+    }
 }

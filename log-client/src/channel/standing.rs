@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 
 use indelible_proto::record::body::WithdrawBody;
-use indelible_proto::record::{Predicate, RecordId, SignedRecord};
+use indelible_proto::record::{Chain, Predicate, RecordId, SignedRecord};
 use indelible_proto::time::UnixSeconds;
 
 use super::{KeyStanding, KnownChannel};
@@ -46,20 +46,38 @@ impl KnownChannel {
     /// records were withdrawn in turn. From a record that the channel never had, it leads to the safe one and to
     /// everything after that.
     pub fn leads_back(&self, from: RecordId, to: RecordId, now: Option<UnixSeconds>) -> bool {
-        let (mut seen, mut open) = (HashSet::from([from]), vec![from]);
         let foreign = self.record(from).is_none();
-        while let Some(id) = open.pop() {
+        let leads = |safe| safe == to || foreign && self.is_after(to, safe);
+        self.can_be_installed(to, now) && self.safe_after(from, now).into_iter().any(leads)
+    }
+
+    /// What whoever has the record `from`, of number `seq`, is to install instead of an older one: the newest release or
+    /// rules of the channel that are not before it, or else what its withdrawal leads back to.
+    pub fn goes_on(&self, seq: u64, from: RecordId, now: Option<UnixSeconds>) -> Option<&SignedRecord> {
+        let newer = self.records().rev().find(|record| {
+            let common = record.statement().predicate.common();
+            common.chain == Chain::Publish
+                && common.seq >= seq
+                && self.can_be_installed(record.record_id(), now)
+        });
+        newer.or_else(|| {
+            let safe = self.safe_after(from, now);
+            safe.into_iter().find(|safe| self.can_be_installed(*safe, now)).and_then(|safe| self.record(safe))
+        })
+    }
+
+    /// The records that withdrawals that count name as safe, of `from` and of what is safe in turn; each once, the
+    /// nearest first.
+    fn safe_after(&self, from: RecordId, now: Option<UnixSeconds>) -> Vec<RecordId> {
+        let (mut seen, mut safe, mut asked) = (HashSet::from([from]), Vec::new(), 0_usize);
+        let mut next = Some(from);
+        while let Some(id) = next {
             let counting = self.withdrawals(id, now).filter(|w| w.standing == KeyStanding::Counts);
-            for safe in counting.filter_map(|withdrawal| withdrawal.body.action.safe()) {
-                if safe == to || foreign && self.is_after(to, safe) {
-                    return self.can_be_installed(to, now);
-                }
-                if seen.insert(safe) {
-                    open.push(safe);
-                }
-            }
+            safe.extend(counting.filter_map(|w| w.body.action.safe()).filter(|id| seen.insert(*id)));
+            next = safe.get(asked).copied();
+            asked = asked.saturating_add(1);
         }
-        false
+        safe
     }
 
     /// Whether the channel has both records, and `one` after `other`.

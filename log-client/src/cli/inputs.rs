@@ -87,10 +87,22 @@ pub(super) fn now() -> Result<UnixSeconds, Failure> {
         .map_err(|error| Failure::undecided(error.code(), error, "set the clock of this machine"))
 }
 
+/// A policy with the file it was read from.
+#[derive(Debug)]
+pub(super) struct PolicyFile {
+    pub(super) policy: Policy,
+    pub(super) bytes: Vec<u8>,
+}
+
 /// Reads a policy file.
 pub(super) fn read_policy(path: &Path) -> Result<Policy, Failure> {
+    read_policy_file(path).map(|file| file.policy)
+}
+
+/// The same with its bytes.
+pub(super) fn read_policy_file(path: &Path) -> Result<PolicyFile, Failure> {
     let bytes = read_input(path, MAX_POLICY_BYTES, "a policy", "get the policy from the log's operator")?;
-    Policy::parse(&bytes).map_err(|error| {
+    let policy = Policy::parse(&bytes).map_err(|error| {
         let message = format!("{} is not a policy: {error}", path.display());
         let next = match &*bytes {
             [0xef, 0xbb, 0xbf, ..] => "save the file as UTF-8 without a byte order mark",
@@ -98,7 +110,8 @@ pub(super) fn read_policy(path: &Path) -> Result<Policy, Failure> {
             _ => "the policy is the file that the log's operator gives out; `indelible policy lint` explains it",
         };
         Failure::usage(error.code(), message, next)
-    })
+    })?;
+    Ok(PolicyFile { policy, bytes })
 }
 
 /// Reads the proof of a channel's first record.

@@ -72,19 +72,8 @@ impl Desk {
         let genesis = opening(1_790_000_000);
         log.append(&genesis.encode());
         let id = genesis.record_id();
-        let subject = Subject::of_file("agent", indelible_proto::hash::sha256(b"release"));
-        let body =
-            ReleaseBody { version: "1".into(), purl: None, source: None, provenance: None, sbom: None };
-        let release = Draft {
-            channel: ChannelName::parse(CHANNEL).unwrap(),
-            chain: Chain::Publish,
-            subject: vec![subject],
-            body: Body::Release(body),
-            audience: Audience::Public,
-            lifetime_s: NOW - 1_790_000_001 + 3600,
-        };
         let place = Place::After { seq: 0, head: id, keys: id };
-        log.append(&sign(&release, &place, 1_790_000_001, &vendor(7)).encode());
+        log.append(&sign(&release_of_agent(), &place, 1_790_000_001, &vendor(7)).encode());
         let desk = Self { dir: tempfile::tempdir().unwrap(), log };
         desk.write("agent", b"release");
         desk.write("agent.tlog-proof", &desk.proof(1));
@@ -129,6 +118,19 @@ impl Desk {
 
 const CHANNEL: &str = "vendor.example/agent";
 const VERIFY: &str = "verify @agent --policy @policy --state @state";
+
+fn release_of_agent() -> Draft {
+    let subject = Subject::of_file("agent", indelible_proto::hash::sha256(b"release"));
+    let body = ReleaseBody { version: "1".into(), purl: None, source: None, provenance: None, sbom: None };
+    Draft {
+        channel: ChannelName::parse(CHANNEL).unwrap(),
+        chain: Chain::Publish,
+        subject: vec![subject],
+        body: Body::Release(body),
+        audience: Audience::Public,
+        lifetime_s: NOW - 1_790_000_001 + 3600,
+    }
+}
 
 fn opening(issued: u64) -> SignedRecord {
     opening_of(CHANNEL, issued)
@@ -358,4 +360,63 @@ fn a_file_that_cannot_be_written_is_no_fault_of_the_command_line_unless_its_name
     let key = inputs::key_failure(&KeyFileError::File(full));
     assert_eq!((key.exit, key.code), (Exit::Undecided, "file-not-written"));
     assert!(key.next.contains("make room"), "{key:?}");
+}
+
+#[test]
+fn a_key_overrules_nothing_that_is_known() {
+    let mut desk = Desk::new();
+    let (ours, theirs) = (vendor(7).verifier().clone(), vendor(8).verifier().clone());
+    assert_eq!(desk.run(&format!("{VERIFY} --channel @channel")), Ok(Exit::Verified));
+    assert_eq!(desk.run(&format!("{VERIFY} --key {ours}")), Ok(Exit::Verified));
+    assert_eq!(desk.run(&format!("{VERIFY} --key {theirs}")), Ok(Exit::Refused), "it has to have signed");
+    assert_eq!(desk.run(&format!("{VERIFY} --key {theirs} --key {ours}")), Ok(Exit::Verified));
+    // Another channel of that name is another channel, whoever signed for it.
+    let squatted = opening(1_790_000_500);
+    desk.log.append(&squatted.encode());
+    // So far on that what was verified before does not tell them apart.
+    let place = Place::After { seq: 5, head: squatted.record_id(), keys: squatted.record_id() };
+    let index = desk.log.append(&sign(&release_of_agent(), &place, 1_790_000_600, &vendor(7)).encode());
+    desk.write("agent.tlog-proof", &desk.log.proof(index).encode());
+    assert_eq!(desk.run(VERIFY), Ok(Exit::Refused));
+    assert_eq!(desk.run(&format!("{VERIFY} --key {ours}")), Ok(Exit::Refused));
+}
+
+#[test]
+fn a_key_beside_named_channels_or_their_files_is_a_mistake() {
+    let desk = Desk::new();
+    let key = vendor(7).verifier().clone();
+    let words = format!("verify @agent --config @client.toml --state @state --key {key}");
+    desk.write("client.toml", b"policy = \"policy\"\n");
+    assert_eq!(desk.run(&words), Ok(Exit::Verified));
+    let genesis = opening(1_790_000_000).record_id();
+    let named = format!("policy = \"policy\"\n[channels]\n{CHANNEL:?} = \"{genesis}\"\n");
+    desk.write("client.toml", named.as_bytes());
+    desk.assert_code(&words, Exit::Usage, "key-beside-channels");
+    // One that is not of the file is nobody's, with a key as without.
+    desk.write("client.toml", named.replace(CHANNEL, "vendor.example/other").as_bytes());
+    desk.assert_code(&words, Exit::Usage, "key-beside-channels");
+    assert_eq!(desk.run("verify @agent --config @client.toml --state @state"), Ok(Exit::Undecided));
+}
+
+#[test]
+fn a_policy_that_changed_is_remembered_once_something_was_verified_under_it() {
+    let desk = Desk::new();
+    let key = vendor(7).verifier().clone();
+    let words = format!("{VERIFY} --key {key}");
+    let remembered = || std::fs::read(desk.path("state/policy")).unwrap_or_default();
+    let is = |policy: &str| remembered().windows(policy.len()).any(|part| part == policy.as_bytes());
+    let (two, one) = (desk.log.policy_text(2), desk.log.policy_text(1));
+    desk.write("agent", b"releasf");
+    assert_eq!(desk.run(&words), Ok(Exit::Refused));
+    assert_eq!(remembered(), b"", "nothing was verified");
+    desk.write("agent", b"release");
+    assert_eq!(desk.run(&words), Ok(Exit::Verified));
+    assert!(is(&two));
+    desk.write("policy", one.as_bytes());
+    desk.write("agent", b"releasf");
+    assert_eq!(desk.run(&words), Ok(Exit::Refused));
+    assert!(is(&two));
+    desk.write("agent", b"release");
+    assert_eq!(desk.run(&words), Ok(Exit::Verified), "the policy is the trust");
+    assert!(is(&one) && !is(&two));
 }

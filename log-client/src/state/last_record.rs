@@ -87,7 +87,7 @@ fn header(chain: Chain) -> &'static str {
     }
 }
 
-fn record_id(reader: &mut Reader<'_>) -> Result<RecordId, &'static str> {
+pub(super) fn record_id(reader: &mut Reader<'_>) -> Result<RecordId, &'static str> {
     let line = reader.line().map_err(|error| error.code())?;
     let text = parse_utf8(line).map_err(|kind| kind.code())?;
     RecordId::parse(text).ok_or("record-id-not-hex")

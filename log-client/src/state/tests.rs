@@ -2,9 +2,10 @@ use std::fs;
 
 use indelible_proto::hash::sha256;
 use indelible_proto::record::RecordId;
+use indelible_proto::sign::Signer as _;
 
 use super::*;
-use crate::test_channel::TestChannel;
+use crate::test_channel::{TestChannel, key};
 use crate::test_log::{ORIGIN, TestLog, seconds};
 use crate::verify::TrustedTime;
 
@@ -208,7 +209,7 @@ fn what_is_known_of_another_channel_is_damage_here() {
 /// A digit that became another digit is what no form gives away: an id of another record would be a fork, another time
 /// another age.
 #[test]
-fn no_bit_of_what_is_remembered_of_channels_and_time_can_change() {
+fn no_bit_of_what_is_remembered_can_change() {
     let dir = tempfile::tempdir().unwrap();
     let state = StateDir::open(dir.path()).unwrap();
     let channel = TestChannel::new("vendor.example/agent", 0);
@@ -221,12 +222,18 @@ fn no_bit_of_what_is_remembered_of_channels_and_time_can_change() {
     state.remember_record(Chain::Recovery, &last_record(7)).unwrap();
     state.remember_verified(&last_record(7)).unwrap();
     state.raise_time_floor(seconds(1_800_000_000)).unwrap();
+    state.remember_policy(b"log a policy\n").unwrap();
+    let line = known.opening().unwrap().signatures()[0].clone();
+    let signed = last_signed(&name, 1, 7);
+    state.remember_signed(&signed).unwrap();
     let read = [
         (state.channel_path(KNOWN, &name), state.known_channel(&name).err()),
         (state.published_path(&name, Chain::Publish), state.last_records(&name).err()),
         (state.published_path(&name, Chain::Recovery), state.last_records(&name).err()),
         (state.channel_path(VERIFIED, &name), state.last_verified(&name).err()),
         (dir.path().join(TIME_FLOOR), state.time_floor().err()),
+        (dir.path().join("policy"), state.policy().err()),
+        (only_file(&dir.path().join(SIGNED)), state.last_signed(&name, &line).err()),
     ];
     assert!(read.iter().all(|(_, error)| error.is_none()), "{read:?}");
     for (path, _) in read {
@@ -240,10 +247,68 @@ fn no_bit_of_what_is_remembered_of_channels_and_time_can_change() {
                 state.last_records(&name).err(),
                 state.last_verified(&name).err(),
                 state.time_floor().err(),
+                state.policy().err(),
+                state.last_signed(&name, &line).err(),
             ];
             let codes: Vec<&str> = errors.iter().flatten().map(StateError::code).collect();
             assert_eq!(codes, ["state-damaged"], "{}, byte {at}", path.display());
         }
         fs::write(&path, whole).unwrap();
     }
+}
+
+fn last_signed(channel: &ChannelName, seed: u8, seq: u64) -> LastSigned {
+    let key = key(seed).verifier().clone();
+    LastSigned { channel: channel.clone(), key, seq, head: RecordId::from_hash(sha256(b"head")) }
+}
+
+fn only_file(dir: &Path) -> PathBuf {
+    let files: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(files.len(), 1, "{files:?}");
+    files[0].clone()
+}
+
+#[test]
+fn what_a_key_signed_is_remembered_of_each_channel_and_key_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let [agent, other] =
+        ["vendor.example/agent", "vendor.example/other"].map(|name| ChannelName::parse(name).unwrap());
+    let lines = [1, 2].map(|seed| key(seed).sign(b"anything"));
+    let state = StateDir::open(dir.path()).unwrap();
+    assert_eq!(state.last_signed(&agent, &lines[0]).unwrap(), None);
+    let signed = last_signed(&agent, 1, 10);
+    state.remember_signed(&signed).unwrap();
+    let file = only_file(&dir.path().join(SIGNED));
+    state.remember_signed(&last_signed(&agent, 2, 3)).unwrap();
+    state.remember_signed(&last_signed(&other, 1, 4)).unwrap();
+    drop(state);
+    let state = StateDir::open(dir.path()).unwrap();
+    let seq = |channel, line| state.last_signed(channel, line).unwrap().map(|signed| signed.seq);
+    assert_eq!(state.last_signed(&agent, &lines[0]).unwrap(), Some(signed));
+    assert_eq!(
+        (seq(&agent, &lines[1]), seq(&other, &lines[0]), seq(&other, &lines[1])),
+        (Some(3), Some(4), None)
+    );
+    // One file in the place of another is not what was written there.
+    for elsewhere in [last_signed(&other, 1, 10), last_signed(&agent, 2, 10)] {
+        state.remember_signed(&elsewhere).unwrap();
+        fs::copy(state.signed_path(&elsewhere.channel, elsewhere.key.name(), elsewhere.key.id()), &file)
+            .unwrap();
+        assert_eq!(state.last_signed(&agent, &lines[0]).unwrap_err().code(), "state-damaged");
+    }
+}
+
+#[test]
+fn the_policy_is_remembered_as_it_was_up_to_its_largest() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::open(dir.path()).unwrap();
+    assert_eq!(state.policy().unwrap(), None);
+    let largest = vec![b'#'; indelible_proto::policy::MAX_POLICY_BYTES];
+    for policy in [&b"quorum none\n"[..], b"", b"no newline", &largest] {
+        state.remember_policy(policy).unwrap();
+        assert_eq!(state.policy().unwrap().as_deref(), Some(policy));
+    }
+    let whole = fs::read(dir.path().join("policy")).unwrap();
+    fs::write(dir.path().join("policy"), [&whole[..], b"x"].concat()).unwrap();
+    assert_eq!(state.policy().unwrap_err().code(), "state-damaged");
 }

@@ -1,7 +1,7 @@
 //! Trust in a channel: its first record, proved and read.
 
 use indelible_proto::hash::leaf_hash;
-use indelible_proto::note::SignedNote;
+use indelible_proto::note::{SignedNote, VerifierKey};
 use indelible_proto::policy::Policy;
 use indelible_proto::proof::{LogProof, ProofError};
 use indelible_proto::record::{
@@ -17,6 +17,8 @@ pub struct TrustedChannel {
     signers: KeySet,
     /// `None` if it was taken from what is known of the channel.
     note: Option<SignedNote>,
+    /// Of the channel's records only what one of these signed counts; empty if all of them do.
+    only_by: Vec<VerifierKey>,
 }
 
 /// Why a proof does not show the first record of a channel.
@@ -66,7 +68,18 @@ impl TrustedChannel {
     fn opened_by(record: &SignedRecord, note: Option<SignedNote>) -> Result<Self, TrustError> {
         let state = may_follow(None, record).map_err(TrustError::NotFirst)?;
         let signers = state.signers().cloned().ok_or(TrustError::NotFirst(AdmissionError::Frozen))?;
-        Ok(Self { state, signers, note })
+        Ok(Self { state, signers, note, only_by: Vec::new() })
+    }
+
+    /// The same channel for whoever trusts in it only what one of these keys signed besides; none leaves it as it is.
+    #[must_use]
+    pub fn only_signed_by(self, keys: Vec<VerifierKey>) -> Self {
+        Self { only_by: keys, ..self }
+    }
+
+    /// The keys of which one has to have signed besides, if there are any.
+    pub fn only_by(&self) -> &[VerifierKey] {
+        &self.only_by
     }
 
     /// The channel's name.
@@ -100,14 +113,18 @@ impl TrustedChannel {
     }
 }
 
-/// The record inside `proof`, before anything is verified.
-pub fn claimed_record(proof: &LogProof) -> Option<RecordId> {
-    SignedRecord::parse(proof.extra()?).ok().map(|record| record.record_id())
+/// The record inside `proof`, before anything is verified. Good for looking up what is remembered of its channel and
+/// its signers, and for nothing else.
+pub fn claimed(proof: &LogProof) -> Option<SignedRecord> {
+    SignedRecord::parse(proof.extra()?).ok()
 }
 
-/// The channel the record inside `proof` says it belongs to, before anything is verified. Good for looking
-/// up what is trusted for that name, and for nothing else.
+/// The id of that record.
+pub fn claimed_record(proof: &LogProof) -> Option<RecordId> {
+    claimed(proof).map(|record| record.record_id())
+}
+
+/// The channel that record says it belongs to.
 pub fn claimed_channel(proof: &LogProof) -> Option<ChannelName> {
-    let record = SignedRecord::parse(proof.extra()?).ok()?;
-    Some(record.statement().predicate.common().channel.clone())
+    claimed(proof).map(|record| record.statement().predicate.common().channel.clone())
 }

@@ -37,7 +37,8 @@ pub(super) fn checks(request: &Request<'_>) -> Content {
     let (signers, channel) = match request.trust {
         Trust::Channel(trusted) => {
             let known = request.known_channel();
-            (signed_by_channel(&record, trusted, known), of_channel(&record, trusted, known))
+            let signers = signed_by_channel(&record, trusted, known);
+            (narrowed(signers, &record, trusted.only_by()), of_channel(&record, trusted, known))
         }
         Trust::Keys(keys) => (signed_by_one_of(&record, keys), any_channel(&record)),
         Trust::Nobody => (signed_by_nobody(), any_channel(&record)),
@@ -112,6 +113,18 @@ fn admitted(check: Check, record: &SignedRecord, state: &ChannelState) -> Check 
 fn signed_by_one_of(record: &SignedRecord, keys: &[VerifierKey]) -> Check {
     let check = Check::new(CheckName::Signers).detail("needed", format!("1 of {} given keys", keys.len()));
     signed_by(check, record, keys, 1)
+}
+
+/// What the channel's keys signed, held to the keys that were given besides.
+fn narrowed(by_channel: Check, record: &SignedRecord, keys: &[VerifierKey]) -> Check {
+    if keys.is_empty() || !by_channel.passed() {
+        return by_channel;
+    }
+    let by_given = signed_by_one_of(record, keys);
+    if !by_given.passed() {
+        return by_given;
+    }
+    by_channel.detail("needed besides", format!("1 of {} given keys", keys.len()))
 }
 
 fn signed_by_nobody() -> Check {

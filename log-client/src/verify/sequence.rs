@@ -1,10 +1,10 @@
 //! Does this follow on what is known of its channel, with nothing left out, and lead no way back.
 
-use indelible_proto::record::SignedRecord;
+use indelible_proto::record::{RecordId, SignedRecord};
 
 use super::knowledge::Seen;
+use super::withdrawal::version;
 use super::{Check, CheckName, Request};
-use crate::state::LastRecord;
 
 /// What is remembered of the channel a record says it belongs to.
 #[derive(Clone, Debug)]
@@ -14,7 +14,7 @@ pub enum LastKnown {
     /// No record of the channel was verified before.
     Nothing,
     /// The last record of the channel that was verified.
-    Record(LastRecord),
+    Record(LastVerified),
     /// There is something, and it cannot be read.
     Damaged {
         /// The stable name of the damage.
@@ -24,8 +24,15 @@ pub enum LastKnown {
     },
 }
 
-const ROLLED_BACK: &str =
-    "do not install; the vendor published a newer record, get that one. Only a withdrawal may lead back";
+/// A record that was verified before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LastVerified {
+    /// Its number in the channel.
+    pub seq: u64,
+    /// The record.
+    pub head: RecordId,
+}
+
 const TWO_HISTORIES: &str =
     "do not install; keep both proofs and ask the vendor, the channel has two histories";
 const GAP: &str = "records in between were not shown; the channel file has them";
@@ -91,7 +98,7 @@ fn in_known_channel(check: Check, record: &SignedRecord, seen: &Seen<'_>) -> Res
 fn after_last(
     check: Check,
     record: &SignedRecord,
-    last: &LastRecord,
+    last: &LastVerified,
     seen: &Seen<'_>,
 ) -> Result<Check, Box<Check>> {
     let common = record.statement().predicate.common();
@@ -104,7 +111,7 @@ fn after_last(
             "rolled back: record {} of the channel was verified before, this is {}",
             last.seq, common.seq
         );
-        return Err(Box::new(check.refused("rollback", message, ROLLED_BACK)));
+        return Err(Box::new(check.refused("rollback", message, way_on(last, seen))));
     }
     let same_place = common.seq == last.seq && record.record_id() != last.head;
     let other_past = common.seq == last.seq.saturating_add(1) && common.prev != Some(last.head);
@@ -117,8 +124,30 @@ fn after_last(
     Ok(check)
 }
 
+/// Where whoever verified `last` goes from there: to the newest that is known and not before it, or where its withdrawal
+/// leads.
+fn way_on(last: &LastVerified, seen: &Seen<'_>) -> String {
+    const ONLY_WAY: &str = "Only a withdrawal may lead back";
+    let withdrawn = seen.known.filter(|known| known.withdrawals(last.head, seen.now()).next().is_some());
+    let to = seen.known.and_then(|known| known.goes_on(last.seq, last.head, seen.now()));
+    match (to, withdrawn) {
+        (Some(record), _) => {
+            let (version, id) = (version(record).unwrap_or_default(), record.record_id());
+            format!("do not install; get version {version}, record {id}. {ONLY_WAY}")
+        }
+        (None, None) => {
+            format!("do not install; get record {}, verified before, or a newer one. {ONLY_WAY}", last.head)
+        }
+        (None, Some(_)) => {
+            "do not install; what was verified before is withdrawn, and the channel names nothing to \
+                            go to: ask the vendor"
+                .to_owned()
+        }
+    }
+}
+
 /// Whether records between what is known and this one were not shown.
-fn gap(record: &SignedRecord, last: Option<&LastRecord>, seen: &Seen<'_>) -> bool {
+fn gap(record: &SignedRecord, last: Option<&LastVerified>, seen: &Seen<'_>) -> bool {
     let common = record.statement().predicate.common();
     let head = seen.known.and_then(|known| known.state().chain_head(common.chain)).map(|head| head.seq);
     let known = head.max(last.map(|last| last.seq));

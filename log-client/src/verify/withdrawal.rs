@@ -56,7 +56,8 @@ fn refuse(check: Check, known: &KnownChannel, withdrawal: &Withdrawal<'_>) -> Ch
     check.refused("withdrawn", format!("withdrawn by record {id}: {}", body.reason.as_str()), next)
 }
 
-fn version(record: &SignedRecord) -> Option<&str> {
+/// What the vendor calls what it published with this record.
+pub(super) fn version(record: &SignedRecord) -> Option<&str> {
     match &record.statement().predicate {
         Predicate::Release(_, body) => Some(&body.version),
         Predicate::Rules(_, body) => Some(&body.version),

@@ -48,6 +48,11 @@ impl GivenFile {
         self.file.note()
     }
 
+    /// Where it was read.
+    pub(in crate::cli) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The channel it is of.
     pub(in crate::cli) fn channel(&self) -> &ChannelName {
         self.file.channel()

@@ -1,10 +1,13 @@
 //! `indelible verify`.
 
+mod args;
 mod beside;
 mod grace;
 mod judge;
 mod knowledge;
+mod memory;
 mod report;
+mod trust;
 
 use std::path::PathBuf;
 
@@ -13,8 +16,9 @@ use clap::Args;
 use super::console::Console;
 use super::exit::{Exit, Failure};
 use super::inputs::Clock;
+pub(super) use args::TrustArgs;
 pub(super) use beside::{hash, open, read_proof};
-pub(super) use judge::{Judge, Judged, TrustArgs, config_failure};
+pub(super) use judge::{Judge, Judged, config_failure};
 pub(super) use knowledge::{
     GivenFile, Learning, check_for_fork, fork_failure, learn_failure, remember_learned,
 };
@@ -34,7 +38,12 @@ pub(super) use knowledge::{
 /// packed, it has to hold the directory that was published, no file more or less. Modes, owners and times are no part
 /// of that. One that two programs could unpack in two ways is refused.
 ///
-/// Whom to trust is said by --channel or --key. A channel proof has to be given once; it is pinned then.
+/// Whom to trust is said by --channel, by the channels that --config names, or by --key. A channel proof has to be given
+/// once; it is pinned then. A key is for a channel of which nothing is known: of one that is pinned or followed, what is
+/// known counts and the key has to have signed besides. Beside channels in --config, or a file of the channel, it is a
+/// mistake (2).
+///
+/// If the policy is another one than when something was verified last, that is said, with what changed; it counts.
 ///
 /// Exit codes: 0 verified; 10 hold; 20 refused; 30 the log has signed two histories, and the evidence is
 /// written to a file; 40 could not decide; 2 usage.

@@ -9,6 +9,7 @@ use super::super::console::Output;
 use super::super::exit::Exit;
 use super::super::publication::{describe, report_witnesses};
 use crate::files::ArtifactDigest;
+use crate::verify::policy_change::PolicyChange;
 use crate::verify::{Check, Finding, Outcome, Verdict};
 
 pub(super) fn report(path: &Path, verdict: &Verdict, artifact: &ArtifactDigest) -> Output {
@@ -52,6 +53,18 @@ pub(super) fn report(path: &Path, verdict: &Verdict, artifact: &ArtifactDigest) 
         output = output.with("next", "install it");
     }
     output
+}
+
+/// Says that the policy is another one. It is what counts, so this changes no verdict.
+pub(super) fn report_policy_change(mut output: Output, change: &PolicyChange) -> Output {
+    let PolicyChange { before, now, changes } = change;
+    let told = changes.join("; ");
+    output.lines.push(format!(
+        "  policy     CHANGED since something was verified last, and counts as it is now: {told} (SHA-256 {before} before, \
+         {now} now)"
+    ));
+    let fields = json!({ "before": before.to_hex(), "now": now.to_hex(), "changes": changes });
+    output.with("policyChanged", fields)
 }
 
 fn report_record(mut output: Output, record: &SignedRecord) -> Output {

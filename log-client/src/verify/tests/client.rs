@@ -4,7 +4,6 @@ use indelible_proto::record::RecordId;
 
 use super::*;
 use crate::channel::KnownChannel;
-use crate::state::LastRecord;
 use crate::test_channel::TestChannel;
 
 /// When the channel's file and the artifact's proof were cosigned.
@@ -79,8 +78,7 @@ impl Client {
 
     /// The last verified record of the channel.
     pub(super) fn remember(&mut self, seq: u64, head: RecordId) {
-        let (channel, genesis) = (self.channel.name.clone(), self.channel.genesis());
-        self.last = LastKnown::Record(LastRecord { channel, seq, genesis, head });
+        self.last = LastKnown::Record(LastVerified { seq, head });
     }
 }
 

@@ -53,6 +53,37 @@ fn no_way_leads_back_from_what_was_not_withdrawn_nor_past_what_is_safe() {
 }
 
 #[test]
+fn a_refused_way_back_says_which_record_to_go_to() {
+    let mut channel = channel();
+    let [one, two, three] = [b"1", b"2", b"3"].map(|content| channel.release(content, 1));
+    let next = |channel: &TestChannel, seq, head| {
+        let mut client = Client::of(channel.clone());
+        client.remember(seq, head);
+        let rollback = (CheckName::Sequence, Outcome::Refused, "rollback");
+        client.fails_only(b"2", two, rollback).decisive().unwrap().next.clone()
+    };
+    let to = |version: &str, id: RecordId| format!("do not install; get version {version}, record {id}. ");
+    assert!(next(&channel, 3, three).starts_with(&to("3", three)));
+    // One that is not known yet, and one that the channel never had.
+    let later = RecordId::from_hash(sha256(b"later"));
+    assert!(next(&channel, 9, later).contains(&format!("get record {later}, ")));
+    let withdrawn = |safe: Option<RecordId>| {
+        let mut channel = channel.clone();
+        channel.withdraw(Chain::Publish, three, safe, 1);
+        channel
+    };
+    assert!(next(&withdrawn(Some(one)), 3, three).starts_with(&to("1", one)));
+    assert!(next(&withdrawn(None), 3, three).contains("names nothing to go to: ask the vendor"));
+    // The safe one was withdrawn in turn.
+    let mut again = withdrawn(Some(one));
+    let zero = again.release(b"0", 1);
+    assert!(next(&again, 3, three).starts_with(&to("0", zero)), "the newest comes before a way back");
+    again.withdraw(Chain::Publish, zero, None, 1);
+    again.withdraw(Chain::Recovery, one, None, 9);
+    assert!(next(&again, 3, three).contains("names nothing to go to"));
+}
+
+#[test]
 fn a_record_the_channel_never_had_keeps_nobody_from_it_once_it_was_withdrawn() {
     let foreign = RecordId::from_hash(sha256(b"of another history"));
     for seq in [1, 2, 3, 4, 5, (1 << 53) - 1] {

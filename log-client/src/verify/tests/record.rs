@@ -126,6 +126,32 @@ fn given_keys_need_no_channel() {
 }
 
 #[test]
+fn keys_that_are_given_besides_a_channel_narrow_it_down() {
+    let mut world = World::new();
+    let with = |world: &World, seeds: &[u8]| {
+        let keys = seeds.iter().map(|seed| vendor(*seed).verifier().clone()).collect();
+        let Trust::Channel(trusted) = &world.trust else { panic!("the world trusts a channel") };
+        Trust::Channel(Box::new(trusted.as_ref().clone().only_signed_by(keys)))
+    };
+    for (seeds, verified) in [(&[][..], true), (&[7], true), (&[9, 7], true), (&[9], false)] {
+        world.trust = with(&world, seeds);
+        if verified {
+            assert_eq!(world.verify().outcome(), Outcome::Verified, "{seeds:?}");
+        } else {
+            world.assert_only(CheckName::Signers, Outcome::Refused, "record-not-signed");
+        }
+    }
+    // Nor does one of the channel's keys make up for another that is missing.
+    let genesis = open_channel(CHANNEL, &[vendor(7), vendor(8)], 2);
+    world.log.entries[0] = genesis.encode();
+    world.log.entries[1] = sign(CHANNEL, release(), &genesis, &[&vendor(7)]).encode();
+    world.trust = trust_in(&world.log, &world.policy);
+    world.trust = with(&world, &[7]);
+    world.proof = world.log.proof(LeafIndex::new(1).unwrap());
+    world.assert_only(CheckName::Signers, Outcome::Refused, "record-not-signed");
+}
+
+#[test]
 fn without_anybody_to_trust_nothing_can_be_decided() {
     let mut world = World::new();
     world.trust = Trust::Nobody;

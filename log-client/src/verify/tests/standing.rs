@@ -5,7 +5,6 @@ use indelible_proto::record::{Audience, CohortReason, RecordId};
 use super::super::rules::{Engine, Unknown};
 use super::super::time::MAX_AHEAD_S;
 use super::*;
-use crate::state::LastRecord;
 
 /// What the witnesses of [`TestLog`] vouch for: of three cosignatures, at this second and the two after it, a
 /// quorum of two has the second newest.
@@ -21,10 +20,8 @@ fn record_of(world: &World) -> SignedRecord {
     SignedRecord::parse(world.proof.extra().unwrap()).unwrap()
 }
 
-fn last(world: &World, seq: u64, head: RecordId) -> LastKnown {
-    let channel = ChannelName::parse(CHANNEL).unwrap();
-    let Trust::Channel(trusted) = &world.trust else { panic!("the world trusts a channel") };
-    LastKnown::Record(LastRecord { channel, seq, genesis: trusted.genesis(), head })
+fn last(seq: u64, head: RecordId) -> LastKnown {
+    LastKnown::Record(LastVerified { seq, head })
 }
 
 fn other() -> RecordId {
@@ -102,7 +99,7 @@ fn without_witnesses_there_is_no_age() {
 #[test]
 fn an_older_record_than_the_last_verified_one_is_a_rollback() {
     let mut world = World::new();
-    world.last = last(&world, 2, other());
+    world.last = last(2, other());
     world.assert_only(CheckName::Sequence, Outcome::Refused, "rollback");
 }
 
@@ -110,19 +107,19 @@ fn an_older_record_than_the_last_verified_one_is_a_rollback() {
 fn the_same_record_again_and_its_successor_are_no_rollback() {
     let mut world = World::new();
     let record = record_of(&world);
-    world.last = last(&world, 1, record.record_id());
+    world.last = last(1, record.record_id());
     assert_eq!(world.verify().outcome(), Outcome::Verified);
     let before = record.statement().predicate.common().prev.unwrap();
-    world.last = last(&world, 0, before);
+    world.last = last(0, before);
     assert_eq!(world.verify().outcome(), Outcome::Verified);
 }
 
 #[test]
 fn another_record_in_the_same_place_or_another_past_is_a_hidden_record() {
     let mut world = World::new();
-    world.last = last(&world, 1, other());
+    world.last = last(1, other());
     world.assert_only(CheckName::Sequence, Outcome::Refused, "channel-forked");
-    world.last = last(&world, 0, other());
+    world.last = last(0, other());
     world.assert_only(CheckName::Sequence, Outcome::Refused, "channel-forked");
 }
 
@@ -136,7 +133,7 @@ fn a_gap_is_said_and_holds_where_the_client_wants_it() {
     (common.seq, common.prev) = (3, Some(other()));
     let record = SignedRecord::sign(&statement, &[&vendor(7)]).unwrap();
     world = World::with_leaf(&record.encode());
-    world.last = last(&world, 0, genesis.record_id());
+    world.last = last(0, genesis.record_id());
     let sequence = |verdict: &Verdict| {
         verdict.checks().iter().find(|check| check.name == CheckName::Sequence).unwrap().finding.clone()
     };
@@ -198,4 +195,22 @@ fn what_a_record_says_counts_for_nothing_before_it_is_the_vendors() {
     let verdict = world.assert_only(CheckName::Signers, Outcome::Refused, "record-not-signed");
     let expiry = verdict.checks().iter().find(|check| check.name == CheckName::Expiry).unwrap();
     assert_eq!(expiry.finding, Finding::NotRun { needs: CheckName::Signers });
+}
+
+#[test]
+fn what_was_verified_by_a_key_alone_leads_no_way_back() {
+    let mut world = World::new();
+    world.trust = Trust::Keys(vec![vendor(7).verifier().clone()]);
+    world.last = last(1, record_of(&world).record_id());
+    assert_eq!(world.verify().outcome(), Outcome::Verified);
+    world.last = last(2, other());
+    let verdict = world.assert_only(CheckName::Sequence, Outcome::Refused, "rollback");
+    assert!(verdict.decisive().unwrap().next.contains(&other().to_string()), "it says where to go");
+    world.last = last(1, other());
+    world.assert_only(CheckName::Sequence, Outcome::Refused, "channel-forked");
+    // Where nothing is kept, nothing is said of it.
+    world.last = LastKnown::NotKept;
+    let verdict = world.verify();
+    let sequence = verdict.checks().iter().find(|check| check.name == CheckName::Sequence).unwrap();
+    assert!(matches!(sequence.finding, Finding::NotApplicable { .. }), "{sequence:?}");
 }
