@@ -4,12 +4,16 @@
 //!
 //! 1. find the record's place; sign; keep the exact bytes in the [`Outbox`]
 //! 2. send them until the log answers with a proof, or the time is up
-//! 3. verify the proof against the policy, and the checkpoint against the one remembered
-//! 4. write the proof beside each artifact, then remember what was published
+//! 3. verify the proof against the policy; keep it in the [`Outbox`] as well
+//! 4. compare its checkpoint with the one remembered; write the proof beside each artifact, then remember what was published
+//! 5. drop the kept proof
 //!
-//! A run with the same draft as the kept record starts at 2 with the kept bytes, also long after the record
-//! was published: it then gets a proof of the same record.
+//! A run with the same draft as the kept record starts at 2 with the kept bytes, and at 4 while there is a kept proof of
+//! them: from then on a run that was interrupted ends with the same proof, byte for byte. Before, and after it has ended,
+//! the log gives a proof of the same entry: in a larger tree, or with other cosignatures. That is what a publisher wants
+//! whose proofs have aged.
 
+mod artifacts;
 mod draft;
 mod kept_rules;
 mod many;
@@ -32,8 +36,9 @@ use indelible_proto::sign::RecordSigner;
 use indelible_proto::size::LeafIndex;
 use indelible_proto::time::UnixSeconds;
 
+pub use artifacts::{NamesTaken, artifacts_of};
 pub use draft::{Body, Draft};
-pub use kept_rules::{KeptRules, delta};
+pub use kept_rules::{KeptRules, NoDelta, delta};
 pub use many::{batch_of, conclude_many, send_many};
 pub use order::{Gap, gaps, in_order};
 pub use outbox::{Kept, Outbox};
@@ -324,6 +329,11 @@ pub async fn send(
     terms: &Terms<'_>,
 ) -> Result<Published, PublishError> {
     let Prepared { kept, genesis, resumed } = prepared;
+    if let Some(bytes) = outbox.proof(&kept.record)?
+        && let Ok((proof, logged)) = check_proof(&bytes, &kept.leaf, terms.policy)
+    {
+        return Ok(Published { record: kept.record, proof, logged, genesis, resumed });
+    }
     let bytes = match wait_for_proof(log, pace, &kept.leaf, terms.deadline).await {
         Ok(bytes) => bytes,
         Err(PublishError::Refused(error)) => {
@@ -334,6 +344,7 @@ pub async fn send(
         Err(error) => return Err(error),
     };
     let (proof, logged) = check_proof(&bytes, &kept.leaf, terms.policy).map_err(PublishError::Proof)?;
+    outbox.keep_proof(&kept.record, &proof)?;
     Ok(Published { record: kept.record, proof, logged, genesis, resumed })
 }
 

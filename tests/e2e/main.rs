@@ -51,6 +51,7 @@ mod terminal;
 mod vendor;
 mod vendor_desks;
 mod vendor_life;
+mod vendor_names;
 mod vendor_words;
 mod verify;
 mod verify_keys;

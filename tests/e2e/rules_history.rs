@@ -72,6 +72,16 @@ impl Desk {
         assert_eq!(self.delta(dir), Some(delta), "{dir}");
     }
 
+    /// People are told this of the changes, and how they are counted.
+    fn expect_remark(&self, dir: &str, more: &[&str], remark: &str) {
+        let mut command = self.world.client();
+        command.args(["publish", "rules", dir, "--version", dir, "--format", "sigma"]).args(more);
+        command.args(["--channel-name", CHANNEL, "--key", "k", "--policy"]).arg(self.world.policy());
+        let told = Finished::run(&mut command).expect(VERIFIED).stderr;
+        let line = told.lines().find(|line| line.starts_with(remark));
+        assert!(line.is_some_and(|line| line.contains("--previous") && line.contains("--from")), "{told}");
+    }
+
     /// Where the client keeps the newest rules and their listing.
     fn kept(&self, state: &Path) -> (PathBuf, PathBuf) {
         let channel = std::fs::read_dir(state.join("rules")).unwrap().next().unwrap().unwrap().path();
@@ -94,9 +104,11 @@ fn each_record_counts_what_changed_since_the_one_before() {
     three_versions(&desk);
     let first = desk.signed("v1", &[]).expect(VERIFIED).json();
     assert_eq!((desk.delta("v1"), first.get("delta")), (None, None));
+    assert_eq!(first["noDelta"], "no-rules-published-here");
     let second = desk.signed("v2", &[]).expect(VERIFIED).json();
     desk.expect_delta("v2", "v1", (2, 1, 1));
     assert_eq!(second["delta"]["changed"], 1);
+    assert_eq!((&second["delta"]["fromNewest"], second.get("noDelta")), (&true.into(), None));
     // Published again it is the same record, although the rules before are now these.
     let again = desk.signed("v2", &[]).expect(VERIFIED).json();
     assert_eq!((&again["record"], &again["resumed"]), (&second["record"], &true.into()));
@@ -113,8 +125,8 @@ fn each_record_counts_what_changed_since_the_one_before() {
     desk.expect_delta("v3", "v2", (0, 0, 3));
     desk.signed("v1", &["--renew"]).expect(VERIFIED);
     desk.expect_delta("v1", "v3", (2, 1, 0));
-    desk.signed("v2", &["--no-delta"]).expect(VERIFIED);
-    assert_eq!(desk.delta("v2"), None);
+    let uncounted = desk.signed("v2", &["--no-delta"]).expect(VERIFIED).json();
+    assert_eq!((desk.delta("v2"), uncounted.get("noDelta")), (None, None));
 }
 
 #[test]
@@ -137,13 +149,32 @@ fn another_machine_is_told_which_rules_came_before() {
     other("v2", &["--previous", "listing", "--from", "v1.tlog-proof"]).expect(VERIFIED);
     desk.expect_delta("v2", "v1", (2, 1, 1));
     // The first machine counts against the newest it knows of, and names it.
-    desk.signed("v3", &["--accept-log-head"]).expect(VERIFIED);
+    let older = format!("changes are counted from record {}, and", desk.record("v1").record_id());
+    desk.expect_remark("v3", &["--accept-log-head", "--dry-run"], &older);
+    let told = desk.signed("v3", &["--accept-log-head"]).expect(VERIFIED).json();
     desk.expect_delta("v3", "v1", (0, 1, 2));
+    assert_eq!(told["delta"]["fromNewest"], false);
     other("v1", &["--accept-log-head", "--previous", "v3", "--from", "v3.tlog-proof"]).expect(VERIFIED);
     desk.expect_delta("v1", "v3", (2, 1, 0));
-    // A third one that is told nothing says nothing.
-    desk.signed("v2", &["--state", "third"]).expect(VERIFIED);
+    // A third one that is told nothing counts nothing, and says so.
+    let third = ["--state", "third"];
+    let none = "changes are not counted: no rules of the channel were published from here";
+    desk.expect_remark("v2", &[&third, ["--dry-run"].as_slice()].concat(), none);
+    let dry = desk.signed("v2", &[&third, ["--dry-run"].as_slice()].concat()).expect(VERIFIED).json();
+    assert_eq!(dry["noDelta"], "no-rules-published-here");
+    desk.signed("v2", &third).expect(VERIFIED);
     assert_eq!(desk.delta("v2"), None);
+    // Rules that were handed in from here, and were made elsewhere.
+    let prepared = ["--prepare", "statement", "--no-delta", "--state", "fourth"];
+    desk.publish("v3", &prepared).expect(VERIFIED);
+    desk.run(&["sign", "statement", "--key", "k", "--out", "leaf"]).expect(VERIFIED);
+    desk.at_log(&["submit", "leaf", "--proof", "v3.tlog-proof", "--state", "third"]).expect(VERIFIED);
+    let dry = desk.signed("v1", &[&third, ["--dry-run"].as_slice()].concat()).expect(VERIFIED).json();
+    assert_eq!(dry["noDelta"], "rules-made-elsewhere");
+    // By the way that the remarks name, the count is there again.
+    desk.signed("v1", &[&third, ["--previous", "v3", "--from", "v3.tlog-proof"].as_slice()].concat())
+        .expect(VERIFIED);
+    desk.expect_delta("v1", "v3", (2, 1, 0));
 }
 
 #[test]

@@ -1,19 +1,20 @@
-//! One publication on the command line: its run, its report, and what each failure asks for. Its arguments are in
-//! [`args`].
+//! One publication on the command line, from its arguments, which are in [`args`], to what is written and remembered.
 
 mod args;
 mod audience;
+mod failure;
+mod report;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use indelible_proto::bundle_tree::BundleTree;
-use indelible_proto::policy::{Policy, VerifiedCheckpoint};
+use indelible_proto::policy::Policy;
 use indelible_proto::record::body::{Delta, RulesBody};
-use indelible_proto::record::{Audience, ChannelName, Predicate, RecordId, SignedRecord, Subject};
+use indelible_proto::record::{Audience, Chain, ChannelName, Predicate, RecordId, SignedRecord, Statement};
 use indelible_proto::sign::RecordSigner;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tokio::runtime::Runtime;
 
 use super::console::{Console, Output, chain};
@@ -27,12 +28,16 @@ use crate::http::{HttpClient, Timeouts};
 use crate::keys::{Passphrase, read_record_signer};
 use crate::log_submit::HttpLog;
 use crate::publish::{
-    Disagreement, Draft, KeptRules, Outbox, Pace, PlaceError, Prepared, PublishError, Published, Terms,
-    adopt, conclude, conclude_many, prepare, send, send_many, statement,
+    Disagreement, Draft, KeptRules, Outbox, Pace, Prepared, PublishError, Published, Terms, adopt, conclude,
+    conclude_many, prepare, send, send_many, statement,
 };
 use crate::state::{LastRecords, StateError};
 
 pub(super) use args::{LogArgs, PublicationArgs};
+pub(super) use report::{describe, report_witnesses};
+
+use failure::reaction;
+use report::is_from_older_record;
 
 /// One publication from its arguments to its report.
 pub(super) struct Publication {
@@ -41,6 +46,15 @@ pub(super) struct Publication {
     policy: Policy,
     signers: Vec<RecordSigner>,
     args: PublicationArgs,
+    /// What else programs are told of it.
+    told: Map<String, Value>,
+}
+
+/// What is in the log and neither written nor remembered yet.
+pub(super) struct Unwritten {
+    published: Published,
+    /// Held until then, so that another run finds it either as it was or done.
+    outbox: Outbox,
 }
 
 impl Publication {
@@ -56,7 +70,7 @@ impl Publication {
         let signers = signers.map_err(|error| key_failure(&error))?;
         let log = log_at(args.log.log.as_deref(), &policy, args.log.wait)?;
         let dir = state_dir(args.log.state.clone())?;
-        Ok(Self { log, dir, policy, signers, args })
+        Ok(Self { log, dir, policy, signers, args, told: Map::new() })
     }
 
     pub(super) fn signers(&self) -> &[RecordSigner] {
@@ -94,13 +108,45 @@ impl Publication {
         }
     }
 
-    /// What changed from the newest rules of the channel to `tree`, if that is known here. Keeps the listing for the
-    /// record after this one, unless this one is only shown.
-    pub(super) fn rules_delta(
+    /// The withdrawal of a record, if one is known here: one that `update-state` has heard of, or the last record that
+    /// was published from here on a chain of the channel.
+    pub(super) fn withdrawn_by(
         &self,
+        channel: &ChannelName,
+        record: RecordId,
+    ) -> Result<Option<RecordId>, Failure> {
+        let damage = |error| state_failure(&error);
+        let state = OpenState::open(&self.dir)?.state;
+        if let Some(known) = state.known_channel(channel).map_err(damage)?
+            && let Some(withdrawal) = known.withdrawals(record, Some(now()?)).next()
+        {
+            return Ok(Some(withdrawal.id));
+        }
+        let last = state.last_records(channel).map_err(damage)?;
+        drop(state);
+        let outbox = Outbox::open(&self.dir).map_err(damage)?;
+        for chain in [Chain::Publish, Chain::Recovery] {
+            let kept = outbox.kept(channel, chain).map_err(damage)?.map(|kept| kept.record);
+            // One that is still under way may never get there.
+            let kept = kept.filter(|kept| last.of(chain).is_some_and(|last| last.head == kept.record_id()));
+            if let Some(kept) = kept
+                && let Predicate::Withdraw(_, body) = &kept.statement().predicate
+                && body.records.contains(&record)
+            {
+                return Ok(Some(kept.record_id()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What changed from the newest rules of the channel to `tree`, if that is known here; says why, if it is not. Keeps
+    /// the listing for the record after this one, unless this one is only shown.
+    pub(super) fn rules_delta(
+        &mut self,
         channel: &ChannelName,
         tree: &BundleTree,
         count: bool,
+        console: Console,
     ) -> Result<Option<Delta>, Failure> {
         let state = OpenState::open(&self.dir)?;
         let failure = |error: StateError| {
@@ -116,13 +162,24 @@ impl Publication {
         };
         let kept = KeptRules::open(&self.dir, &state.state, channel).map_err(failure)?;
         let delta = match count {
-            true => kept.delta(tree, &self.policy).map_err(failure)?,
+            true => Some(kept.delta(tree, &self.policy).map_err(failure)?),
             false => None,
         };
         if !self.args.dry_run {
             kept.keep(tree).map_err(failure)?;
         }
-        Ok(delta)
+        Ok(match delta {
+            Some(Ok(delta)) => Some(delta),
+            Some(Err(missing)) => {
+                console.remark(&format!(
+                    "changes are not counted: {missing}; if there are rules before these, name them with --previous and \
+                     their proof with --from, or say --no-delta"
+                ));
+                self.told.insert("noDelta".to_owned(), missing.code().into());
+                None
+            }
+            None => None,
+        })
     }
 
     /// Publishes the draft; `None` if it was only to be shown.
@@ -131,13 +188,14 @@ impl Publication {
         draft: &Draft,
         genesis: Option<RecordId>,
         console: Console,
-    ) -> Result<Option<Published>, Failure> {
+    ) -> Result<Option<Unwritten>, Failure> {
         let remembered = self.remembered(&draft.channel)?;
         let terms = self.terms(genesis, &remembered)?;
         let runtime = runtime()?;
         if self.args.dry_run || self.args.prepare.is_some() {
             let statement = runtime.block_on(statement(&self.log, draft, &terms));
-            let statement = statement.map_err(|error| self.failure(&error))?.encode();
+            let statement = statement.map_err(|error| self.failure(&error))?;
+            remark_on_delta(&statement, console);
             console.result(Exit::Verified, self.show_or_write(&statement)?);
             return Ok(None);
         }
@@ -147,13 +205,14 @@ impl Publication {
             if prepared.resumed() {
                 console.remark("this was signed by an earlier run; going on with the same record");
             }
+            remark_on_delta(prepared.record().statement(), console);
             send(&self.log, &Clock(Instant::now()), prepared, &outbox, &terms).await
         });
-        self.stapled(published).map(Some)
+        Ok(Some(Unwritten { published: self.stapled(published)?, outbox }))
     }
 
     /// Hands in a record that was signed elsewhere.
-    pub(super) fn submit(&self, record: SignedRecord) -> Result<Published, Failure> {
+    pub(super) fn submit(&self, record: SignedRecord) -> Result<Unwritten, Failure> {
         let channel = record.statement().predicate.common().channel.clone();
         let (_, genesis) = self.channel(None, Some(channel.clone()))?;
         let remembered = self.remembered(&channel)?;
@@ -163,7 +222,7 @@ impl Publication {
             let prepared = adopt(&self.log, record, &terms).await?;
             send(&self.log, &Clock(Instant::now()), prepared, &outbox, &terms).await
         });
-        self.stapled(published)
+        Ok(Unwritten { published: self.stapled(published)?, outbox })
     }
 
     /// What was published, with the proof as it goes with the artifact.
@@ -259,70 +318,38 @@ impl Publication {
     }
 
     /// The statement as the result of this run, or the file it was written to.
-    fn show_or_write(&self, statement: &[u8]) -> Result<Output, Failure> {
-        let text = String::from_utf8_lossy(statement).into_owned();
+    fn show_or_write(&self, statement: &Statement) -> Result<Output, Failure> {
+        let statement = statement.encode();
+        let text = String::from_utf8_lossy(&statement).into_owned();
         let Some(path) = &self.args.prepare else {
-            return Ok(Output::line(text.as_str()).with("statement", text.as_str()));
+            return Ok(self.telling(Output::line(text.as_str()).with("statement", text.as_str())));
         };
-        durable::create_new(path, statement, Access::Public).map_err(|error| write_failure(&error))?;
+        durable::create_new(path, &statement, Access::Public).map_err(|error| write_failure(&error))?;
         let mut output = Output::line(format!("prepared: {}", path.display()))
             .with("statement", text.as_str())
             .with("file", path.display().to_string());
         output.lines.push(format!("  next       sign it: indelible sign {} --key KEY", path.display()));
-        Ok(output)
+        Ok(self.telling(output))
+    }
+
+    /// The same with what else programs are told.
+    fn telling(&self, mut output: Output) -> Output {
+        output.fields.extend(self.told.clone());
+        output
     }
 
     /// Writes the proofs and remembers the record; returns the state, still held.
-    pub(super) fn conclude(&self, published: &Published, proofs: &[PathBuf]) -> Result<OpenState, Failure> {
+    pub(super) fn conclude(
+        &self,
+        unwritten: Unwritten,
+        proofs: &[PathBuf],
+    ) -> Result<(Published, OpenState), Failure> {
+        let Unwritten { published, outbox } = unwritten;
         let state = OpenState::open(&self.dir)?;
-        conclude(&state.state, published, &self.policy, proofs).map_err(|error| self.failure(&error))?;
-        self.newest_rules(&state, published)?;
-        Ok(state)
-    }
-
-    /// What was published, and where the proofs are.
-    pub(super) fn report(&self, published: &Published, proofs: &[PathBuf]) -> Output {
-        let statement = published.record.statement();
-        let common = statement.predicate.common();
-        let logged = &published.logged;
-        let checkpoint = logged.checkpoint();
-        let (id, index, size) = (published.record.record_id(), logged.index(), checkpoint.head().size);
-        let mut output = Output::line(format!("published: {}", describe(&published.record)))
-            .with("channel", common.channel.as_str())
-            .with("seq", common.seq)
-            .with("record", id.to_string())
-            .with("type", statement.predicate.type_name())
-            .with("origin", checkpoint.origin().as_str())
-            .with("index", index.get())
-            .with("treeSize", size.get())
-            .with("resumed", published.resumed)
-            .with("proofs", proofs.iter().map(|path| path.display().to_string()).collect::<Vec<_>>());
-        output.lines.push(format!("  record     {id}"));
-        if let Audience::Cohort { cohort, reason } = common.audience {
-            let reason = reason.as_str();
-            output.lines.push(format!("  audience   only cohort {cohort} ({reason})"));
-            output = output.with("audience", json!({ "cohort": cohort.to_hex(), "reason": reason }));
-        }
-        let platforms = report_platforms(&statement.subject, &mut output.lines);
-        if !platforms.is_empty() {
-            output = output.with("platforms", platforms);
-        }
-        output.lines.push(format!("  log        {}, entry {index} of {size}", checkpoint.origin()));
-        if let Predicate::Rules(_, RulesBody { delta: Some(delta), .. }) = &statement.predicate {
-            let Delta { from, added, changed, removed } = delta;
-            output.lines.push(format!(
-                "  changes    {added} added, {changed} changed, {removed} removed since record {from}"
-            ));
-            output = output.with(
-                "delta",
-                json!({ "from": from.to_string(), "added": added, "changed": changed, "removed": removed }),
-            );
-        }
-        let witnesses = report_witnesses(checkpoint, &mut output.lines);
-        for path in proofs {
-            output.lines.push(format!("  proof      {}", path.display()));
-        }
-        output.with("witnesses", witnesses)
+        conclude(&state.state, &published, &self.policy, proofs).map_err(|error| self.failure(&error))?;
+        self.newest_rules(&state, &published)?;
+        outbox.settle(&published.record).map_err(|error| state_failure(&error))?;
+        Ok((published, state))
     }
 
     fn failure(&self, error: &PublishError) -> Failure {
@@ -364,98 +391,16 @@ pub(super) fn runtime() -> Result<Runtime, Failure> {
     runtime.map_err(|error| Failure::undecided("runtime", error, "run the command again"))
 }
 
-/// Adds a line for each artifact that is for one platform, and gives the same for programs, by the artifacts' names.
-fn report_platforms(artifacts: &[Subject], lines: &mut Vec<String>) -> Map<String, Value> {
-    let named = artifacts.iter().filter_map(|artifact| Some((&artifact.name, artifact.platform.as_ref()?)));
-    named
-        .map(|(name, platform)| {
-            lines.push(format!("  platform   {platform}: {name}"));
-            (name.clone(), platform.as_str().into())
-        })
-        .collect()
-}
-
-/// Adds a line for each witness that cosigned, and gives the same for programs.
-pub(super) fn report_witnesses(checkpoint: &VerifiedCheckpoint, lines: &mut Vec<String>) -> Vec<Value> {
-    let mut label = "witnesses";
-    let mut witnesses = Vec::new();
-    for cosigner in checkpoint.cosigners() {
-        let (name, key, time) = (&cosigner.witness, cosigner.key_name.as_str(), cosigner.time);
-        // The name is the policy's own; the key's is worth showing where it says more.
-        let key_shown = if name == key { String::new() } else { format!(" ({key})") };
-        lines.push(format!("  {label:<9}  {name}{key_shown} at {time}"));
-        witnesses.push(json!({ "name": name, "key": key, "time": time.to_string() }));
-        label = "";
-    }
-    witnesses
-}
-
-/// A record in one line.
-pub(super) fn describe(record: &SignedRecord) -> String {
-    let predicate = &record.statement().predicate;
-    let common = predicate.common();
-    let what = match predicate {
-        Predicate::Channel(_, body) => format!("channel of {}", body.owner.name),
-        Predicate::Release(_, body) => format!("release {}", body.version),
-        Predicate::Rules(_, body) => format!("{} rules {}", body.format, body.version),
-        Predicate::Withdraw(_, body) => format!("withdrawal of {} records", body.records.len()),
-        Predicate::Review(_, body) => {
-            format!("review of {} records: {}", body.records.len(), body.result.as_str())
-        }
-        Predicate::Head(_, body) => format!("heartbeat that renews record {}", body.record),
-    };
-    format!("{what}, record {} of {}", common.seq, common.channel)
-}
-
-/// How each error ends a run, and what to do about it.
-fn reaction(error: &PublishError) -> (Exit, &'static str) {
-    const AGAIN: &str = "run the same command again; it goes on with the same record";
-    match error {
-        PublishError::Place(error) => match error {
-            PlaceError::NoChannel => (Exit::Usage, "open the channel first: indelible channel create"),
-            PlaceError::Taken(_) | PlaceError::Known(_) => {
-                (Exit::Refused, "choose another name, or publish on the channel with its keys")
-            }
-            PlaceError::Behind { .. } => (
-                Exit::Refused,
-                "somebody has published on the channel since; if that was you, from another machine, run again \
-                 with --accept-log-head; if not, your key is in other hands",
-            ),
-            PlaceError::Forgotten(_) | PlaceError::Contradiction { .. } => (
-                Exit::Refused,
-                "check that the URL is the log's; if it is, the log has lost or hidden a record: keep your proof \
-                 files and tell its operator and witnesses",
-            ),
-            PlaceError::NoRecovery => {
-                (Exit::Usage, "leave out --recovery, or open a channel with recovery keys")
-            }
-            PlaceError::Frozen => {
-                (Exit::Refused, "name new keys with the recovery keys: indelible channel rotate --recovery")
-            }
-            PlaceError::OtherGenesis { .. } => (
-                Exit::Refused,
-                "the log has another channel under this name: check the URL, ask its operator",
-            ),
-        },
-        PublishError::Unfinished { .. } => {
-            (Exit::Refused, "run the earlier command again to finish it, or drop it with --accept-log-head")
-        }
-        PublishError::Draft(_) | PublishError::Opening(_) => (Exit::Usage, "correct the arguments"),
-        PublishError::Conflict(_) => (
-            Exit::Refused,
-            "somebody else published on the channel first; if that was you, run again with --accept-log-head",
-        ),
-        PublishError::Refused(_) => (Exit::Refused, "correct what the log names; nothing was published"),
-        PublishError::NotWitnessed(_) | PublishError::Busy => (Exit::Undecided, AGAIN),
-        PublishError::Submit(_) => {
-            (Exit::Undecided, "check the log's URL and your network, then run the same command again")
-        }
-        PublishError::Proof(_) => {
-            (Exit::Refused, "check that the policy is the log's; if it is, tell the log's operator")
-        }
-        PublishError::ProofFile(_) => (Exit::Undecided, AGAIN),
-        PublishError::State(_) => (Exit::Undecided, "make the state directory usable, then run it again"),
-        PublishError::Forked(_) => (Exit::Evidence, ""),
+/// Says that rules count from a record that need not be the one before them.
+fn remark_on_delta(statement: &Statement, console: Console) {
+    if let Predicate::Rules(_, RulesBody { delta: Some(delta), .. }) = &statement.predicate
+        && is_from_older_record(statement)
+    {
+        console.remark(&format!(
+            "changes are counted from record {}, and the channel has newer records; if there are newer rules among them, \
+             name those with --previous and their proof with --from",
+            delta.from
+        ));
     }
 }
 

@@ -76,9 +76,9 @@ fn submit_one(
     proof: Option<PathBuf>,
     console: Console,
 ) -> Result<Exit, Failure> {
-    let published = publication.submit(leaf.record)?;
+    let unwritten = publication.submit(leaf.record)?;
     let proofs = [proof.unwrap_or_else(|| beside(&leaf.path))];
-    publication.conclude(&published, &proofs)?;
+    let (published, _) = publication.conclude(unwritten, &proofs)?;
     console.result(Exit::Verified, publication.report(&published, &proofs));
     Ok(Exit::Verified)
 }

@@ -36,6 +36,27 @@ pub struct KeptRules<'a> {
     _held: &'a StateDir,
 }
 
+/// Why it is not known here what changed since the rules before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoDelta {
+    /// No rules of the channel were published from here.
+    #[error("no rules of the channel were published from here")]
+    NoRules,
+    /// Rules were published from here, and another machine had the files.
+    #[error("record {0}, the newest rules published from here, was made on another machine")]
+    NoListing(RecordId),
+}
+
+impl NoDelta {
+    /// The stable name of this reason.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NoRules => "no-rules-published-here",
+            Self::NoListing(_) => "rules-made-elsewhere",
+        }
+    }
+}
+
 impl<'a> KeptRules<'a> {
     /// The rules of `channel` in `dir`, the directory that `held` holds.
     ///
@@ -48,22 +69,21 @@ impl<'a> KeptRules<'a> {
         Ok(Self { dir, channel: channel.clone(), _held: held })
     }
 
-    /// What changed since the newest rules that are known to be published; `None` if there are none, or if their
-    /// listing is not kept here because another machine made it.
+    /// What changed since the newest rules that are known to be published, or why that is not known here.
     ///
     /// # Errors
     /// [`StateError::Damaged`] if a file is not what was written there, or the proof does not hold under `policy`;
     /// [`StateError::File`].
-    pub fn delta(&self, tree: &BundleTree, policy: &Policy) -> Result<Option<Delta>, StateError> {
+    pub fn delta(&self, tree: &BundleTree, policy: &Policy) -> Result<Result<Delta, NoDelta>, StateError> {
         let path = self.newest_path();
         let Some(bytes) = read(&path, LogProof::MAX_BYTES)? else {
-            return Ok(None);
+            return Ok(Err(NoDelta::NoRules));
         };
         let (from, bundle) =
             rules_in(&bytes, &self.channel, policy).map_err(|code| StateError::Damaged { path, code })?;
         let path = self.listing_path(bundle.root);
         let Some(mut listing) = open(&path)? else {
-            return Ok(None);
+            return Ok(Err(NoDelta::NoListing(from)));
         };
         let damaged = |code| StateError::Damaged { path: path.clone(), code };
         let (digest, changes) = changes_since(&mut listing, tree).map_err(|error| match error {
@@ -73,7 +93,7 @@ impl<'a> KeptRules<'a> {
         if digest.head.root != bundle.root || digest.head.size.get() != bundle.files {
             return Err(damaged("listing-of-other-bundle"));
         }
-        Ok(Some(delta(from, changes)))
+        Ok(Ok(delta(from, changes)))
     }
 
     /// Keeps the listing of a bundle that is about to be published.

@@ -5,14 +5,20 @@
 //! <dir>/outbox/lock
 //! <dir>/outbox/<SHA-256 of the channel name, hex>             the signed leaf, of the publish chain
 //! <dir>/outbox/<SHA-256 of the channel name, hex>-recovery    of the recovery chain
+//! <dir>/outbox/<either>.tlog-proof                            its proof, from when it was verified until it is written
 //! ```
 //!
 //! A record is kept here before it is sent, and stays after it was published. Two records of one place
 //! would prove a fork of the channel by its own publisher; losing the outbox in the middle of a
 //! publication risks just that, and the log then refuses the second record.
+//!
+//! Of many proofs of a record, in larger and larger trees and with other cosignatures, an interrupted publication has to
+//! end with the one it may have written already. A kept proof that is not of the record, or that does not verify any more,
+//! is as good as none: the log gives another.
 
 use std::path::{Path, PathBuf};
 
+use indelible_proto::proof::LogProof;
 use indelible_proto::record::{Chain, ChannelName, MAX_RECORD_BYTES, SignedRecord};
 
 use crate::durable::{self, DirLock};
@@ -74,6 +80,33 @@ impl Outbox {
         Ok(Kept { record, leaf })
     }
 
+    /// The proof that an interrupted publication of a chain of `channel` has kept; the caller verifies it.
+    ///
+    /// # Errors
+    /// [`StateError::File`].
+    pub fn proof(&self, record: &SignedRecord) -> Result<Option<Vec<u8>>, StateError> {
+        match durable::read(&self.proof_path(record), LogProof::MAX_BYTES) {
+            Err(durable::DurableError::TooLarge { .. }) => Ok(None),
+            answer => Ok(answer?),
+        }
+    }
+
+    /// Keeps a verified proof of `record` until [`Self::settle`].
+    ///
+    /// # Errors
+    /// [`StateError::File`].
+    pub fn keep_proof(&self, record: &SignedRecord, proof: &LogProof) -> Result<(), StateError> {
+        Ok(durable::replace(&self.proof_path(record), &proof.encode())?)
+    }
+
+    /// Drops the proof of `record`, which is written and remembered.
+    ///
+    /// # Errors
+    /// [`StateError::File`].
+    pub fn settle(&self, record: &SignedRecord) -> Result<(), StateError> {
+        remove(self.proof_path(record))
+    }
+
     /// Forgets `record`, if it is kept: the log has refused it for good.
     ///
     /// # Errors
@@ -84,17 +117,25 @@ impl Outbox {
         if kept.is_none_or(|kept| kept.record != *record) {
             return Ok(());
         }
-        let path = self.path(&common.channel, common.chain);
-        match std::fs::remove_file(&path) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                Err(durable::DurableError::NotWritten { path, source }.into())
-            }
-            _ => Ok(()),
-        }
+        remove(self.path(&common.channel, common.chain))
     }
 
     fn path(&self, channel: &ChannelName, chain: Chain) -> PathBuf {
         self.dir.join(chain_file(channel, chain))
+    }
+
+    fn proof_path(&self, record: &SignedRecord) -> PathBuf {
+        let common = record.statement().predicate.common();
+        self.dir.join(format!("{}.tlog-proof", chain_file(&common.channel, common.chain)))
+    }
+}
+
+fn remove(path: PathBuf) -> Result<(), StateError> {
+    match std::fs::remove_file(&path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(durable::DurableError::NotWritten { path, source }.into())
+        }
+        _ => Ok(()),
     }
 }
 

@@ -178,6 +178,7 @@ impl Publisher {
         let published = self.send(log, draft)?;
         let state = StateDir::open(self.dir.path()).unwrap();
         conclude(&state, &published, &log.policy(), &[self.dir.path().join("a.tlog-proof")])?;
+        Outbox::open(self.dir.path()).unwrap().settle(&published.record)?;
         Ok(published)
     }
 
@@ -300,14 +301,44 @@ fn out_of_time_it_says_that_the_record_is_in_the_log_and_another_run_ends_with_t
 }
 
 #[test]
-fn interrupted_before_the_proof_was_written_it_goes_on_with_the_same_record() {
+fn interrupted_before_the_proof_was_written_it_goes_on_with_the_same_record_and_proof() {
     let log = PlayedLog::new([]);
     let publisher = Publisher::with_channel(&log);
-    log.then([Reply::Proof, Reply::Proof]);
+    log.then([Reply::Proof]);
     let lost = publisher.send(&log, &release("1")).unwrap();
+    log.log.lock().unwrap().append(b"something newer");
+    // The log is not asked again.
     let published = publisher.publish(&log, &release("1")).unwrap();
     assert_eq!(published.record.encode(), lost.record.encode());
-    assert_eq!(log.entries(), 3);
+    assert_eq!(published.proof.encode(), lost.proof.encode());
+    assert_eq!(log.entries(), 4);
+    // Once it has ended, another run is there for a newer proof.
+    log.then([Reply::Proof]);
+    let newer = publisher.publish(&log, &release("1")).unwrap();
+    assert!(newer.resumed && newer.proof.index() == lost.proof.index());
+    assert_ne!(newer.proof.encode(), lost.proof.encode());
+}
+
+#[test]
+fn a_kept_proof_that_does_not_hold_is_as_good_as_none() {
+    let log = PlayedLog::new([]);
+    let publisher = Publisher::with_channel(&log);
+    log.then([Reply::Proof]);
+    let lost = publisher.send(&log, &release("1")).unwrap();
+    let mut name = sha256(CHANNEL.as_bytes()).to_hex();
+    name.push_str(".tlog-proof");
+    let path = publisher.dir.path().join("outbox").join(name);
+    let whole = std::fs::read(&path).unwrap();
+    let foreign = log.log.lock().unwrap().proof(LeafIndex::new(0).unwrap()).encode();
+    for bad in
+        [Vec::new(), vec![0; whole.len()], whole[..whole.len() / 2].to_vec(), foreign, vec![b'a'; 1 << 20]]
+    {
+        std::fs::write(&path, bad).unwrap();
+        log.then([Reply::Proof]);
+        let published = publisher.send(&log, &release("1")).unwrap();
+        assert_eq!(published.record.encode(), lost.record.encode());
+        assert_eq!(std::fs::read(&path).unwrap(), published.proof.encode(), "it is replaced");
+    }
 }
 
 #[test]

@@ -38,7 +38,7 @@ pub use key_set::{KeySet, KeySetError};
 pub use leaf::{PAYLOAD_TYPE, signed_message};
 pub use platform::{Platform, PlatformError};
 pub use statement::{Audience, Chain, CohortReason, Common, Predicate, Statement};
-pub use subject::{MAX_SUBJECTS, Subject};
+pub use subject::{MAX_NAME_BYTES, MAX_SUBJECTS, Subject};
 pub use verified::VerifiedSignatures;
 
 /// The longest record leaf in bytes. Records name things by digest; what is longer belongs elsewhere.

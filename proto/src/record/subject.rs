@@ -12,7 +12,7 @@ use crate::hash::{Hash, sha256};
 /// The most subjects of one record; more do not fit its 16 KiB.
 pub const MAX_SUBJECTS: usize = 128;
 /// The longest subject or owner name, in bytes.
-pub(super) const MAX_NAME_BYTES: usize = 255;
+pub const MAX_NAME_BYTES: usize = 255;
 
 /// An artifact: its name, one or both digests, and what it runs on.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -87,11 +87,11 @@ pub(super) fn run(args: CreateArgs, console: Console) -> Result<Exit, Failure> {
         audience: publication.audience(),
         lifetime_s: 0,
     };
-    let Some(published) = publication.publish(&draft, None, console)? else {
+    let Some(unwritten) = publication.publish(&draft, None, console)? else {
         return Ok(Exit::Verified);
     };
     let proofs = std::slice::from_ref(&out);
-    let state = publication.conclude(&published, proofs)?;
+    let (published, state) = publication.conclude(unwritten, proofs)?;
     let trusted = TrustedChannel::from_proof(&published.proof, publication.policy())
         .map_err(|error| Failure::refused(error.code(), error, "report this to the log's operator"))?;
     pin(&state, &trusted, &published.proof)?;

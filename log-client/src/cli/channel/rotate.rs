@@ -11,7 +11,7 @@ use super::super::console::Console;
 use super::super::exit::{Exit, Failure};
 use super::super::inputs::{key_failure, read_policy};
 use super::super::publication::{Publication, PublicationArgs};
-use super::super::publish::proved_record;
+use super::super::publish::{of_channel, proved_record};
 use super::{key_set, recovery_set};
 use crate::keys::parse_record_vkey;
 use crate::publish::{Body, Draft};
@@ -74,7 +74,7 @@ pub(in crate::cli) struct RotateArgs {
 
 pub(super) fn run(args: RotateArgs, console: Console) -> Result<Exit, Failure> {
     let in_force = proved_record(&args.in_force, &read_policy(args.log.policy())?)?;
-    let Predicate::Channel(common, before) = &in_force.statement().predicate else {
+    let Predicate::Channel(_, before) = &in_force.statement().predicate else {
         let message = format!("{} is not the proof of a channel record", args.in_force.display());
         return Err(Failure::usage(
             "not-a-channel-record",
@@ -82,14 +82,7 @@ pub(super) fn run(args: RotateArgs, console: Console) -> Result<Exit, Failure> {
             "name the newest channel record's proof",
         ));
     };
-    if common.channel != args.channel {
-        let message = format!("{} is of channel {}", args.in_force.display(), common.channel);
-        return Err(Failure::usage(
-            "record-other-channel",
-            message,
-            "name the proof of this channel's record",
-        ));
-    }
+    of_channel(&in_force, &args.in_force, &args.channel)?;
     let named =
         args.signers.iter().map(|key| parse_record_vkey(key)).collect::<Result<Vec<VerifierKey>, _>>();
     let named = named.map_err(|error| key_failure(&error))?;
@@ -114,11 +107,11 @@ pub(super) fn run(args: RotateArgs, console: Console) -> Result<Exit, Failure> {
         lifetime_s: 0,
     };
     let (_, genesis) = publication.channel(None, Some(args.channel))?;
-    let Some(published) = publication.publish(&draft, genesis, console)? else {
+    let Some(unwritten) = publication.publish(&draft, genesis, console)? else {
         return Ok(Exit::Verified);
     };
     let proofs = std::slice::from_ref(&args.out);
-    publication.conclude(&published, proofs)?;
+    let (published, _) = publication.conclude(unwritten, proofs)?;
     console.result(Exit::Verified, publication.report(&published, proofs));
     Ok(Exit::Verified)
 }

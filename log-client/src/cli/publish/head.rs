@@ -3,18 +3,20 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use indelible_proto::record::Chain;
 use indelible_proto::record::body::{HeadBody, MAX_HEAD_PERIOD_S};
 
 use super::super::console::Console;
 use super::super::exit::{Exit, Failure};
-use super::super::inputs::read_policy;
 use super::super::publication::PublicationArgs;
-use super::{RecordArgs, Said, proved_record, publish};
+use super::named::installable;
+use super::{Place, RecordArgs, Said};
 use crate::publish::Body;
 
 /// Say that the channel has nothing newer, and renew a record's expiry
 ///
-/// For quiet times: clients hold back what has expired, since somebody may be hiding a newer record from them.
+/// For quiet times: clients hold back what has expired, since somebody may be hiding a newer record from them. What was
+/// withdrawn is not renewed: by a withdrawal that was published last from here, or that `update-state` has heard of.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   indelible publish head --record agent-1.2.tar.gz.tlog-proof --out agent.head.tlog-proof \\
@@ -36,10 +38,10 @@ pub(in crate::cli) struct HeadArgs {
 }
 
 pub(super) fn run(args: HeadArgs, console: Console) -> Result<Exit, Failure> {
-    let policy = read_policy(args.log.policy())?;
-    let record = proved_record(&args.renewed, &policy)?.record_id();
+    let place = Place::open(args.log, args.record)?;
+    let record = installable(&args.renewed, &place)?.record_id();
     // Where the recovery chain stands is filled in when the place is known.
     let body = Body::Head(HeadBody { record, recovery: None });
     let said = Said { subject: Vec::new(), body, lifetime_s: args.expires_in };
-    publish(args.log, args.record, said, &[args.out], console)
+    place.publish(Chain::Publish, said, &[args.out], console)
 }

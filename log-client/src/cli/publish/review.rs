@@ -11,7 +11,8 @@ use super::super::console::Console;
 use super::super::exit::{Exit, Failure};
 use super::super::inputs::read_policy;
 use super::super::publication::PublicationArgs;
-use super::{RecordArgs, Said, hash, named_records, publish};
+use super::named::NamedRecords;
+use super::{RecordArgs, Said, hash, publish};
 use crate::publish::Body;
 
 /// Say on the record what you examined and what you found
@@ -74,13 +75,13 @@ pub(in crate::cli) struct ReviewArgs {
 
 pub(super) fn run(args: ReviewArgs, console: Console) -> Result<Exit, Failure> {
     let policy = read_policy(args.log.policy())?;
-    let named = named_records(&args.records, &policy)?;
+    let named = NamedRecords::read(&args.records, &policy)?;
     let findings = match (args.findings, args.worst, &args.findings_file) {
         (Some(count), Some(max), Some(file)) => Some(Findings { count, max, sha256: hash(file, console)? }),
         _ => None,
     };
     let body = ReviewBody {
-        records: named.records,
+        records: named.ids(),
         kind: args.kind,
         result: args.result,
         coverage: args.files.zip(args.files_read).map(|(files, read)| Coverage { files, read }),
@@ -93,7 +94,7 @@ pub(super) fn run(args: ReviewArgs, console: Console) -> Result<Exit, Failure> {
         name.push(".tlog-proof");
         name.into()
     });
-    let said = Said { subject: named.subject, body: Body::Review(body), lifetime_s: args.expires_in };
+    let said = Said { subject: named.artifacts()?, body: Body::Review(body), lifetime_s: args.expires_in };
     publish(args.log, args.record, said, &[out], console)
 }
 

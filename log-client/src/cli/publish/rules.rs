@@ -16,7 +16,7 @@ use super::super::console::{Console, chain};
 use super::super::exit::{Exit, Failure};
 use super::super::inputs::files_failure;
 use super::super::publication::PublicationArgs;
-use super::{Place, RecordArgs, Said, hash, proved_record};
+use super::{Place, RecordArgs, Said, hash, of_channel, proved_record};
 use crate::bundle::{Changes, Format, changes_between, changes_since};
 use crate::files::{artifact_name, proof_path};
 use crate::publish::{Body, delta};
@@ -92,9 +92,10 @@ pub(super) fn run(args: RulesArgs, console: Console) -> Result<Exit, Failure> {
     let name = artifact_name(&args.dir).map_err(|error| files_failure(&error))?;
     let proof = proof_path(&args.dir).map_err(|error| files_failure(&error))?;
     let tests = args.tests.map(|file| hash(&file, console)).transpose()?;
-    let place = Place::open(args.log, args.record)?;
+    let mut place = Place::open(args.log, args.record)?;
     let named = args.previous.as_deref().zip(args.from.as_deref());
-    let kept = place.publication.rules_delta(&place.channel, &tree, named.is_none() && !args.no_delta)?;
+    let count = named.is_none() && !args.no_delta;
+    let kept = place.publication.rules_delta(&place.channel, &tree, count, console)?;
     let delta = match named {
         Some((previous, from)) => {
             let earlier = Earlier::read(previous, folder, &tree, console)?;
@@ -149,14 +150,11 @@ impl<'a> Earlier<'a> {
 /// What changed since `earlier`, which has to be the bundle of the record in the proof file `from`.
 fn delta_since(earlier: &Earlier<'_>, from: &Path, place: &Place) -> Result<Delta, Failure> {
     let record = proved_record(from, place.publication.policy())?;
-    let of_rules = match &record.statement().predicate {
-        Predicate::Rules(common, body) if common.channel == place.channel => Some(body.bundle),
-        _ => None,
+    of_channel(&record, from, &place.channel)?;
+    let Predicate::Rules(_, RulesBody { bundle, .. }) = &record.statement().predicate else {
+        let message = format!("{} is not of rules", from.display());
+        return Err(Failure::usage("record-of-no-bundle", message, AS_PUBLISHED));
     };
-    let bundle = of_rules.ok_or_else(|| {
-        let message = format!("{} is not of rules of channel {}", from.display(), place.channel);
-        Failure::usage("record-of-no-bundle", message, AS_PUBLISHED)
-    })?;
     let head = earlier.head;
     if head.root != bundle.root || head.size.get() != bundle.files {
         let message = format!(

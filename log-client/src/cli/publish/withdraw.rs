@@ -1,22 +1,23 @@
 //! `indelible publish withdraw`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use indelible_proto::record::Chain;
 use indelible_proto::record::body::{Advisory, WithdrawAction, WithdrawBody, WithdrawReason};
+use indelible_proto::record::{Chain, RecordId};
 
 use super::super::console::Console;
 use super::super::exit::{Exit, Failure};
-use super::super::inputs::read_policy;
 use super::super::publication::PublicationArgs;
-use super::{RecordArgs, Said, hash, named_records, proved_record, publish_on};
+use super::named::{NamedRecords, installable};
+use super::{Place, RecordArgs, Said, hash};
 use crate::publish::Body;
 
 /// Take earlier records of the channel back
 ///
 /// Nothing is deleted: clients that have the channel's newest records refuse what is withdrawn. With --safe they
-/// may go back to that earlier record, and to no other.
+/// may go back to that earlier record, and to no other; it has to be a release or rules that no withdrawal names that was
+/// published last from here, or that `update-state` has heard of.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   indelible publish withdraw --record agent-1.2.tar.gz.tlog-proof --reason defective \\
@@ -56,10 +57,11 @@ pub(in crate::cli) struct WithdrawArgs {
 }
 
 pub(super) fn run(args: WithdrawArgs, console: Console) -> Result<Exit, Failure> {
-    let policy = read_policy(args.log.policy())?;
-    let named = named_records(&args.records, &policy)?;
+    let place = Place::open(args.log, args.record)?;
+    let named = NamedRecords::of_channel(&args.records, place.publication.policy(), &place.channel)?;
+    let (records, subject) = (named.ids(), named.artifacts()?);
     let action = match (&args.safe, args.uninstall) {
-        (Some(safe), _) => WithdrawAction::Rollback { safe: proved_record(safe, &policy)?.record_id() },
+        (Some(safe), _) => WithdrawAction::Rollback { safe: safe_record(safe, &records, &place)? },
         (None, true) => WithdrawAction::Uninstall,
         (None, false) => WithdrawAction::Stop,
     };
@@ -67,11 +69,21 @@ pub(super) fn run(args: WithdrawArgs, console: Console) -> Result<Exit, Failure>
         (Some(uri), Some(file)) => Some(Advisory { uri, sha256: hash(&file, console)? }),
         _ => None,
     };
-    let body = WithdrawBody { records: named.records, reason: args.reason, action, advisory };
-    let said = Said { subject: named.subject, body: Body::Withdraw(body), lifetime_s: 0 };
+    let body = WithdrawBody { records, reason: args.reason, action, advisory };
+    let said = Said { subject, body: Body::Withdraw(body), lifetime_s: 0 };
     let chain = if args.recovery { Chain::Recovery } else { Chain::Publish };
     let out = args.out.unwrap_or_else(|| beside(&args.records));
-    publish_on(chain, args.log, args.record, said, &[out], console)
+    place.publish(chain, said, &[out], console)
+}
+
+/// The record to go back to.
+fn safe_record(file: &Path, withdrawn: &[RecordId], place: &Place) -> Result<RecordId, Failure> {
+    let safe = installable(file, place)?.record_id();
+    if withdrawn.contains(&safe) {
+        let message = format!("{} is of a record that is withdrawn here", file.display());
+        return Err(Failure::usage("record-withdrawn", message, "name the proof of another one"));
+    }
+    Ok(safe)
 }
 
 fn beside(records: &[PathBuf]) -> PathBuf {
