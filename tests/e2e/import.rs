@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use indelible_proto::entry_bundle::Entry;
+use indelible_proto::log_api::{Lookup, LookupAnswer, LookupKey};
 use indelible_tests::filling::fill;
 use indelible_tests::site::Manner;
 use indelible_tests::world::{Kind, ORIGIN, free_address};
@@ -39,6 +40,42 @@ fn another_logs_entries_go_on_under_a_new_name() {
             let first = source.rogue.entries()[0].as_bytes();
             assert_eq!(http::post(log.address(), "/add", first).expect(200).text().trim(), "0");
         }
+    }
+}
+
+/// Every entry comes five times or more, some of them in files of the index and some in memory.
+#[test]
+fn of_entries_that_came_again_the_first_place_is_answered_for_ever_and_all_are_found() {
+    let mut source = Foreign::of(0);
+    let entry = |n: u64| Entry::new(format!("dup {}", n % 520).into_bytes()).unwrap();
+    source.rogue = Rogue::new(&source.world.log_dir().join("log.key"), (0..2_601).map(entry).collect());
+    fs::remove_dir_all(&source.mirror).unwrap();
+    source.rogue.write_mirror(&source.mirror);
+    source.import("new", &["--origin", "log.example/new", "--no-witnesses"]).expect(IMPORTED);
+    let settings = source.dir("new").join("log.toml");
+    let text = fs::read_to_string(&settings).unwrap();
+    let few = text.lines().map(|line| match line.starts_with("memory_entries = ") {
+        true => "memory_entries = 512\n".to_owned(),
+        false => format!("{line}\n"),
+    });
+    fs::write(&settings, few.collect::<String>()).unwrap();
+    for start in 0..3 {
+        let log = run(&source.dir("new"));
+        // Whatever was added since, which pushes older ones out of memory.
+        for n in 0..300 {
+            http::post(log.address(), "/add", format!("new {start} {n}").as_bytes()).expect(200);
+        }
+        for n in [0, 3, 519] {
+            let answer = http::post(log.address(), "/add", entry(n).as_bytes()).expect(200);
+            assert_eq!(answer.text().trim(), n.to_string(), "start {start}");
+            let lookup = Lookup::all(LookupKey::Leaf(entry(n).leaf_hash()));
+            let answer = http::get(log.address(), &lookup.path()).expect(200);
+            let answer = LookupAnswer::parse(&answer.body).unwrap().entries;
+            let answer: Vec<u64> = answer.iter().map(|entry| entry.index.get()).collect();
+            let expected: Vec<u64> = (0..2_601).filter(|index| index % 520 == n).collect();
+            assert_eq!(answer, expected, "start {start}");
+        }
+        assert!(log.stop().success());
     }
 }
 

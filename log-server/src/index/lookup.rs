@@ -58,9 +58,7 @@ impl Index {
         let limit = max.saturating_add(1);
         // First memory: what is moved to the database meanwhile is then in both, not in neither.
         let (mut indices, size) = self.newest(list, key, from.get(), limit)?;
-        indices.extend(
-            stored(store, list, key, from.get(), limit)?.iter().filter(|index| **index >= from.get()),
-        );
+        indices.extend(store.all(list, key, from.get(), limit)?);
         let indices: Vec<u64> = indices.into_iter().take(limit).collect();
         let next = indices.get(max).copied().and_then(|index| LeafIndex::new(index).ok());
         let found = indices.into_iter().take(max).map(|index| self.checked(wanted, index));
@@ -101,10 +99,13 @@ impl Index {
         limit: usize,
     ) -> Result<(BTreeSet<u64>, TreeSize), IndexError> {
         if list == List::Once {
-            // Memory has all of them.
+            // Memory has all that the database has not.
             let candidates = self.candidates(std::slice::from_ref(key));
             let mut found = BTreeSet::new();
-            for (_, index) in candidates.indices {
+            for (_, index) in candidates.indices.into_iter().filter(|(_, index)| *index >= from) {
+                if found.len() >= limit {
+                    break;
+                }
                 if self.entry_with(key, index)?.is_some() {
                     found.insert(index);
                 }
@@ -123,11 +124,4 @@ impl Index {
         let shown = self.reader.signed_size();
         Ok((found, TreeSize::new(looked_at).map_or(shown, |size| size.min(shown))))
     }
-}
-
-fn stored(store: &Store, list: List, key: &Hash, from: u64, limit: usize) -> Result<Vec<u64>, IndexError> {
-    Ok(match list {
-        List::Once | List::Leaf => store.get(list, key)?.into_iter().collect(),
-        List::Artifact => store.all(list, key, from, limit)?,
-    })
 }

@@ -203,7 +203,7 @@ impl Index {
         opened
     }
 
-    /// The entry with each key, in order, as far as there is one.
+    /// The entry with each key, in order, as far as there is one: the first of them, if an imported log has some again.
     pub(crate) fn find(&self, keys: &[Hash]) -> Result<Vec<Option<Known>>, IndexError> {
         let opening = |_: &mut Memory| !self.is_opened();
         drop(self.moved.wait_while(self.memory(), opening).unwrap_or_else(PoisonError::into_inner));
@@ -326,16 +326,17 @@ impl Index {
             }
         }
         if first > 0 {
+            // Also for what memory has: an imported log may have entries again, and the first of them may be older
+            // than all that is in memory.
             let filter = self.filter.read().unwrap_or_else(PoisonError::into_inner);
-            for (key, found) in keys.iter().zip(&mut found).filter(|(_, found)| found.is_none()) {
+            for (key, found) in keys.iter().zip(&mut found) {
                 if filtered == 0 && !filter.may_have(key) {
                     continue;
                 }
-                if let Some(index) = store.get(List::Once, key)? {
-                    if let Some(trusted) = trusted(key, index) {
-                        *found = Some(trusted);
-                        continue;
-                    }
+                let Some(index) = store.get(List::Once, key)? else { continue };
+                if let Some(trusted) = trusted(key, index) {
+                    *found = Some(trusted);
+                } else if found.is_none_or(|found: Known| index < found.index.get()) {
                     *found = Some(self.entry_with(key, index)?.ok_or(IndexError::Wrong { index })?);
                 }
             }
@@ -347,7 +348,8 @@ impl Index {
         let memory = self.memory();
         let all = keys.iter().enumerate();
         let indices = all.flat_map(|(at, key)| memory.recent.candidates(key).map(move |index| (at, index)));
-        let indices = indices.collect();
+        let mut indices: Vec<_> = indices.collect();
+        indices.sort_unstable();
         Candidates { indices, first: memory.first, filtered: memory.filtered, size: memory.size }
     }
 
@@ -390,7 +392,7 @@ impl Index {
 
 /// What memory knows of some keys.
 struct Candidates {
-    /// The entries that may have these keys, by the position of the key.
+    /// The entries that may have these keys, by the position of the key, then in the order of the log.
     indices: Vec<(usize, u64)>,
     /// From this entry on all are in memory.
     first: u64,

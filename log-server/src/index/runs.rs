@@ -34,7 +34,7 @@ struct Leveled {
     run: Arc<Run>,
 }
 
-/// The runs of a database, oldest first. Who has them can read them even when they are deleted.
+/// The runs of a database, oldest first, each of the entries that follow those of the run before it. Who has them can read them even when they are deleted.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Runs(Vec<Leveled>);
 
@@ -128,10 +128,10 @@ impl Runs {
         self.0.iter().flat_map(|leveled| leveled.run.rows())
     }
 
-    /// The index in the newest run that has this row.
+    /// The first index of this row. Runs are in the order of the log: the oldest that has the row has it.
     pub(super) fn get(&self, list: List, key: &Hash) -> Result<Option<u64>, StoreError> {
         let first = Row { list, key: *key, index: 0 };
-        for Leveled { run, .. } in self.0.iter().rev() {
+        for Leveled { run, .. } in &self.0 {
             let found = run.rows_from(&first)?.next().transpose()?;
             if let Some(row) = found.filter(|row| row.key == *key) {
                 return Ok(Some(row.index));

@@ -157,12 +157,12 @@ impl Store {
         Ok(is_merged)
     }
 
-    /// The index under a key that one entry has. It is a hint until the entry there was looked at.
+    /// The first index under a key. It is a hint until the entry there was looked at.
     pub(super) fn get(&self, list: List, key: &Hash) -> Result<Option<u64>, StoreError> {
         self.runs().get(list, key)
     }
 
-    /// The first indices from `from` on under a key that many entries may have, in order, at most `max` of them.
+    /// The first indices from `from` on under a key, in order, at most `max` of them.
     pub(super) fn all(&self, list: List, key: &Hash, from: u64, max: usize) -> Result<Vec<u64>, StoreError> {
         self.runs().all(list, key, from, max)
     }

@@ -16,6 +16,7 @@ use crate::storage::Storage;
 use crate::testing::TestLog;
 
 mod files;
+mod repeated;
 
 const ENTRIES: u64 = 2000;
 
@@ -312,10 +313,13 @@ fn an_edited_row_is_no_answer_and_the_index_is_made_again_by_itself() {
 fn who_adds_makes_a_broken_index_again_and_nobody_does_it_twice() {
     let (dir, tree) = log();
     let index = open(&dir, &tree, 512);
-    let broken = Row { list: List::Once, key: key(7), index: 8 };
-    index.store().unwrap().insert(&[broken]).unwrap();
+    let broken_store = index.store().unwrap();
+    let broken = Row { list: List::Once, key: key(ENTRIES + 5), index: 8 };
+    broken_store.insert(&[broken]).unwrap();
+    index.filter.write().unwrap().extend([broken.key].iter());
     assert_knows_everything(&index);
     let store = index.store().unwrap();
+    assert!(!Arc::ptr_eq(&store, &broken_store), "it was not made again");
     index.rebuild(&IndexError::Unwritten).unwrap();
     assert!(Arc::ptr_eq(&store, &index.store().unwrap()), "it was not broken any more");
 }

@@ -143,11 +143,16 @@ fn a_merge_that_was_cut_short_leaves_nothing_that_is_read() {
 }
 
 #[test]
-fn the_newest_run_counts() {
+fn the_first_of_equal_keys_counts_also_once_runs_are_merged() {
     let dir = TempDir::new().unwrap();
-    let wrong = Row { list: List::Once, key: key(7), index: 8 };
-    let runs = with_runs(&dir, 2).with(&place(&dir), &[wrong]).unwrap();
-    assert_eq!(runs.get(List::Once, &key(7)).unwrap(), Some(8));
+    let again = [150, 250].map(|index| Row { list: List::Once, key: key(7), index });
+    let runs = again.iter().fold(with_runs(&dir, 14), |runs, row| runs.with(&place(&dir), &[*row]).unwrap());
+    let merged = runs.merged(&place(&dir), || true).unwrap().unwrap();
+    for runs in [runs, merged] {
+        assert_eq!(runs.get(List::Once, &key(7)).unwrap(), Some(7));
+        assert_eq!(runs.all(List::Once, &key(7), 0, 10).unwrap(), [7, 150, 250]);
+        assert_eq!(runs.all(List::Once, &key(7), 8, 1).unwrap(), [150]);
+    }
 }
 
 /// A bit that was flipped anywhere is an error of whoever reads the block, or means nothing to them; what is there
