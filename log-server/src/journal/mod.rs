@@ -42,10 +42,11 @@
 //!
 //! **An append is the unit of durability**: its records are written with one call and synced with one
 //! `fdatasync` before anything else is written. So only the last append can be torn, and it was never
-//! acknowledged. [`Journal::open`] cuts an unreadable append at the end if no record of a later append
-//! follows it; anything else that is not as written refuses to open. What it can't tell from a torn append
-//! is damage done later to the last append alone; that shows where something else knows a later tree (the
-//! `heads` snapshot, the published checkpoint).
+//! acknowledged. [`Journal::open`] cuts an unreadable append at the end if no record of a later append, whole or
+//! damaged, follows it; anything else that is not as written refuses to open, a file of another length too. What it
+//! can't tell from a torn append is damage done later to the last append alone, or to all of the last ones so that
+//! nothing is left of them, as zeros; that shows where something else knows a later tree (the `heads` snapshot, the
+//! published checkpoint, a witness).
 //!
 //! After a failed write or sync the journal takes no more appends: it is unknown what a restart will find.
 //! Opening writes the last segment once more, as a new file with another mark in place of the old one. For one,

@@ -113,6 +113,10 @@ impl Checked {
         if header.generation != generation {
             return Err(damaged(&path, (0, Damage::Name { generation: header.generation })));
         }
+        // All of it was written when it was made: an end that is missing had records, or room for them.
+        if bytes.len() as u64 != header.capacity {
+            return Err(damaged(&path, (bytes.len(), Damage::Length { capacity: header.capacity })));
+        }
         if header.identity.origin_hash != identity.origin_hash {
             return Err(JournalError::OtherOrigin { path });
         }

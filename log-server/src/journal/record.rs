@@ -12,6 +12,8 @@ use super::JournalError;
 
 /// Records start at multiples of this, in bytes from the start of the file.
 pub(super) const ALIGNMENT: usize = 8;
+/// The least that a disk writes as a whole, in bytes.
+const SECTOR_BYTES: usize = 512;
 /// Length of a record's header in bytes.
 pub(super) const HEADER_BYTES: usize = 96;
 
@@ -197,6 +199,22 @@ pub(super) fn find<'a>(bytes: &'a [u8], mark: &Mark) -> Option<Found<'a>> {
         return None;
     }
     Some(Found { place, kind, previous, hash, payload, total_bytes: reader.position() })
+}
+
+/// The number of the append that a record says it belongs to whose first bytes these are, at `at` in the file, damaged or
+/// not. `None` unless it carries `mark` in the sector that has the number: a disk writes sectors whole, so what such a
+/// sector says was written by the log, and only where it says so.
+pub(super) fn claimed_append(bytes: &[u8], at: usize, mark: &Mark) -> Option<u64> {
+    let mut reader = Reader::new(bytes);
+    reader.hash().ok()?;
+    if reader.array::<16>().ok()? != *mark {
+        return None;
+    }
+    let ([kind, part, parts, reserved], _) = (reader.array().ok()?, reader.u32().ok()?);
+    let append = reader.u64().ok()?;
+    let is_header = matches!(kind, 1 | 2) && part < parts && reserved == 0;
+    let in_one_sector = (at + Hash::LEN) / SECTOR_BYTES == (at + reader.position() - 1) / SECTOR_BYTES;
+    (is_header && in_one_sector).then_some(append)
 }
 
 /// `bytes` rounded up to the alignment.

@@ -63,8 +63,8 @@ impl Scanner {
 
     /// What follows the last complete append of the journal's last segment.
     ///
-    /// An append is written only after the one before it was synced. So a record of a later append proves
-    /// that what stands before it was once whole, and the journal is damaged; without one, an unreadable
+    /// An append is written only after the one before it was synced. So a record of a later append, damaged or not,
+    /// proves that what stands before it was once whole, and the journal is damaged; without one, an unreadable
     /// append was never acknowledged, and is cut. Records of the unreadable append itself prove nothing: its
     /// pages may reach the disk in any order.
     pub(super) fn tail(&self) -> Result<Tail, DamageAt> {
@@ -76,7 +76,9 @@ impl Scanner {
                 continue;
             }
             tail = Tail::Torn;
-            if record::find(here, &self.mark).is_some_and(|found| found.place.append > self.append) {
+            let whole = record::find(here, &self.mark).map(|found| found.place.append);
+            let claimed = record::claimed_append(here, self.at + offset, &self.mark);
+            if whole.or(claimed).is_some_and(|append| append > self.append) {
                 return Err((self.at, Damage::Unreadable));
             }
         }

@@ -153,7 +153,7 @@ fn assert_opens_with(dir: &Path, count: usize, what: &str) {
 }
 
 #[test]
-fn a_tail_cut_at_any_byte_leaves_exactly_the_whole_appends() {
+fn a_tail_of_zeros_from_any_byte_leaves_exactly_the_whole_appends_and_a_shorter_file_refuses() {
     let temporary = TempDir::new().unwrap();
     let dir = temporary.path().join("journal");
     let ends = journal_of(&dir, 4);
@@ -161,6 +161,10 @@ fn a_tail_cut_at_any_byte_leaves_exactly_the_whole_appends() {
     assert_eq!(ends[0].0, last, "all appends are in one segment");
     let whole = fs::read(&last).unwrap();
     for cut in SEGMENT_HEADER_BYTES..=end {
+        // A segment has its length from the beginning: no crash makes it shorter.
+        let (_temporary, shorter) = copy(&dir);
+        fs::write(shorter.join(last.file_name().unwrap()), &whole[..cut]).unwrap();
+        assert_eq!(open(&shorter).unwrap_err().code(), "segment-length", "cut at {cut}");
         let mut zeroed = whole.clone();
         zeroed[cut..].fill(0);
         // An append whose missing bytes are zeros anyway is not cut at all.
@@ -168,16 +172,62 @@ fn a_tail_cut_at_any_byte_leaves_exactly_the_whole_appends() {
         if kept == 0 {
             continue;
         }
-        for (content, how) in [(&zeroed[..], "zeroed"), (&whole[..cut], "truncated")] {
-            let kept =
-                if how == "truncated" { ends.iter().filter(|(_, end)| *end <= cut).count() } else { kept };
-            if kept == 0 {
-                continue;
+        let (_temporary, dir) = copy(&dir);
+        fs::write(dir.join(last.file_name().unwrap()), &zeroed).unwrap();
+        assert_opens_with(&dir, kept, &format!("zeros from {cut}"));
+    }
+}
+
+/// Acknowledged appends that are all damaged are no torn tail: of the later ones enough is left to say so.
+#[test]
+fn the_last_appends_damaged_one_and_all_refuse() {
+    let temporary = TempDir::new().unwrap();
+    let dir = temporary.path().join("journal");
+    let ends = journal_of(&dir, 4);
+    let last = ends[4].0.clone();
+    let whole = fs::read(&last).unwrap();
+    for damaged_appends in 1..=3 {
+        let mut content = whole.clone();
+        for append in 5 - damaged_appends..5 {
+            let (start, end) = (ends[append - 1].1, ends[append].1);
+            // Every record's hash, and the last byte that is not padding.
+            for at in (start..end).step_by(record::ALIGNMENT) {
+                if record::find(&whole[at..], &mark_of(&whole)).is_some() {
+                    content[at] ^= 1;
+                }
             }
-            let (_temporary, dir) = copy(&dir);
-            fs::write(dir.join(last.file_name().unwrap()), content).unwrap();
-            assert_opens_with(&dir, kept, &format!("{how} from {cut}"));
         }
+        let (_temporary, dir) = copy(&dir);
+        fs::write(dir.join(last.file_name().unwrap()), &content).unwrap();
+        match damaged_appends {
+            // That could be torn.
+            1 => assert_opens_with(&dir, 4, "the last append alone"),
+            _ => assert_eq!(open(&dir).unwrap_err().code(), "record-unreadable", "{damaged_appends} of them"),
+        }
+    }
+}
+
+fn mark_of(segment: &[u8]) -> Mark {
+    Header::parse(&segment[..SEGMENT_HEADER_BYTES]).unwrap().mark
+}
+
+/// Half a header may have the mark of a torn record before the number that an older segment had there.
+#[test]
+fn a_number_in_another_sector_than_its_mark_proves_nothing() {
+    let mark = record::new_mark().unwrap();
+    let mut bytes = Vec::new();
+    let place = Place { append: 7, part: 0, parts: 1 };
+    record::encode(&mut bytes, &mark, place, &Hash::from_bytes([0; 32]), &checkpoint("note"));
+    for at in (0..1024).step_by(record::ALIGNMENT) {
+        let split = (at + 32) / 512 != (at + 63) / 512;
+        let expected = if split { None } else { Some(7) };
+        assert_eq!(record::claimed_append(&bytes, at, &mark), expected, "at {at}");
+    }
+    assert_eq!(record::claimed_append(&bytes, 0, &record::new_mark().unwrap()), None);
+    for (at, byte) in [(48, 0), (48, 3), (49, 1), (51, 1)] {
+        let mut other = bytes.clone();
+        other[at] = byte;
+        assert_eq!(record::claimed_append(&other, 0, &mark), None, "byte {at} is {byte}");
     }
 }
 
@@ -383,6 +433,10 @@ fn refuses_a_segment_whose_end_is_missing_when_another_follows() {
     let content = fs::read(&path).unwrap();
     let end = content.iter().rposition(|byte| *byte != 0).unwrap();
     fs::write(&path, &content[..end - 200]).unwrap();
+    assert_eq!(open(&dir).map(|_| ()).unwrap_err().code(), "segment-length");
+    let mut zeroed = content;
+    zeroed[end - 200..].fill(0);
+    fs::write(&path, zeroed).unwrap();
     assert_eq!(open(&dir).map(|_| ()).unwrap_err().code(), "segment-gap");
 }
 
