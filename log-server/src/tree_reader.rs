@@ -58,6 +58,20 @@ pub enum ReadError {
 }
 
 impl ReadError {
+    /// Whether what is stored is not the tree as it was written.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Stored(StoredError::Missing { .. } | StoredError::Damaged { .. })
+            | Self::Tile(_)
+            | Self::Frontier(_)
+            | Self::Bundle(_) => true,
+            Self::Stored(StoredError::Disk(_))
+            | Self::BeyondSigned { .. }
+            | Self::Inclusion(_)
+            | Self::Consistency(_) => false,
+        }
+    }
+
     /// The stable name of this error.
     pub fn code(&self) -> &'static str {
         match self {

@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 
+use indelible_tests::filling::fill;
 use indelible_tests::world::{Kind, ORIGIN};
 use indelible_tests::{Finished, Running, World, http};
 
@@ -37,8 +38,37 @@ fn a_log_that_lost_its_data_is_not_started_empty_under_its_key() {
             fs::remove_file(&path).unwrap();
         }
         let refused = world.try_start_log().unwrap_err();
-        assert!([FAILED, REFUSES_TO_SIGN].contains(&refused.code()), "without {lost}: {refused}");
+        // Without data it could sign another history; without key or settings it can't even try.
+        let expected = if lost.starts_with("data") { REFUSES_TO_SIGN } else { FAILED };
+        assert_eq!(refused.code(), expected, "without {lost}: {refused}");
+        assert!(
+            expected == FAILED || refused.stderr.contains("restore undamaged data"),
+            "without {lost}: {refused}"
+        );
         assert!(!path.exists(), "{lost} was made anew");
+    }
+}
+
+/// The newest data, and damaged: the log says so, what to do, and that starting it again does not help.
+#[test]
+fn damaged_data_is_not_signed_over() {
+    let cut = |bytes: &mut Vec<u8>| bytes.truncate(bytes.len() / 2);
+    let flip = |bytes: &mut Vec<u8>| bytes[100] ^= 1;
+    for (file, damage) in [
+        ("data/tile/0/000", &flip as &dyn Fn(&mut Vec<u8>)),
+        ("data/tile/0/000", &cut),
+        ("data/journal/0000000000000000", &flip),
+        ("data/journal/0000000000000000", &cut),
+    ] {
+        let mut world = World::prepare(Kind::Raw, 0, 0);
+        fill(&world.log_dir(), 300);
+        let path = world.log_dir().join(file);
+        let mut bytes = fs::read(&path).unwrap();
+        damage(&mut bytes);
+        fs::write(&path, bytes).unwrap();
+        let refused = world.try_start_log().unwrap_err().expect(REFUSES_TO_SIGN);
+        assert!(refused.stderr.contains("restore undamaged data"), "{refused}");
+        assert!(refused.stderr.contains("indelible-server fsck"), "{refused}");
     }
 }
 

@@ -109,6 +109,17 @@ pub enum JournalError {
 }
 
 impl JournalError {
+    /// Whether what is stored is not this log's journal as it was written, whoever reads it and whenever.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Missing { .. }
+            | Self::Damaged { .. }
+            | Self::OtherOrigin { .. }
+            | Self::OtherKind { .. } => true,
+            Self::Disk(_) | Self::Random | Self::Poisoned => false,
+        }
+    }
+
     /// The stable name of this error.
     pub fn code(&self) -> &'static str {
         match self {

@@ -17,12 +17,16 @@ use crate::journal::JournalError;
 use crate::storage::DiskError;
 use crate::tree_reader::{ReadError, StoredError};
 
+/// What to do about stored data that is not as the log wrote it.
+const RESTORE: &str = "the stored data is damaged or incomplete: keep it, list all that is wrong with indelible-server fsck, \
+     and restore undamaged data that is at least as new, or make the log again from a mirror with indelible-server import";
+
 /// Why a log can't be created or opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
     /// There is no data directory. Opening never makes one: an empty log under a used key would be a fork.
-    #[error("there is no log in {}", dir.display())]
+    #[error("there is no log in {}; {RESTORE}", dir.display())]
     Missing {
         /// The data directory.
         dir: PathBuf,
@@ -42,13 +46,15 @@ pub enum OpenError {
     #[error(transparent)]
     Disk(#[from] DiskError),
     /// The journal can't be opened.
-    #[error(transparent)]
+    #[error("{0}{next}", next = next_if(.0.is_damage()))]
     Journal(#[from] JournalError),
     /// A tile or bundle before the journal's entries is missing or damaged.
-    #[error(transparent)]
+    #[error("{0}{next}", next = next_if(.0.is_damage()))]
     Tree(#[from] ReadError),
     /// The stored tree breaks off before the journal begins.
-    #[error("tiles and bundles are complete up to entry {integrated}, the journal begins only at {first}")]
+    #[error(
+        "tiles and bundles are complete up to entry {integrated}, the journal begins only at {first}; {RESTORE}"
+    )]
     Gap {
         /// Up to where tiles and bundles are complete.
         integrated: TreeSize,
@@ -56,7 +62,7 @@ pub enum OpenError {
         first: LeafIndex,
     },
     /// The tiles do not lead to the root the snapshot names.
-    #[error("the tiles lead to root {got} at size {size}, they were written for {expected}")]
+    #[error("the tiles lead to root {got} at size {size}, they were written for {expected}; {RESTORE}")]
     TilesDiffer {
         /// The integrated size.
         size: TreeSize,
@@ -66,7 +72,7 @@ pub enum OpenError {
         expected: Hash,
     },
     /// A journal batch is not made of entries.
-    #[error("the journal's batch at entry {first} is not made of entries: {source}")]
+    #[error("the journal's batch at entry {first} is not made of entries: {source}; {RESTORE}")]
     Batch {
         /// The batch's first entry.
         first: LeafIndex,
@@ -74,7 +80,7 @@ pub enum OpenError {
         source: DecodeError,
     },
     /// A stored entry is not a record.
-    #[error("stored entry {index} is not a record: {source}")]
+    #[error("stored entry {index} is not a record: {source}; {RESTORE}")]
     Record {
         /// Its index.
         index: LeafIndex,
@@ -82,7 +88,7 @@ pub enum OpenError {
         source: RecordError,
     },
     /// A stored record does not follow its channel's record before it.
-    #[error("stored entry {index} does not follow the records before it: {source}")]
+    #[error("stored entry {index} does not follow the records before it: {source}; {RESTORE}")]
     Admission {
         /// Its index.
         index: LeafIndex,
@@ -117,15 +123,29 @@ impl OpenError {
         }
     }
 
-    /// Whether going on would mean to sign a second history of this log: from data that lacks something, or
-    /// beside another process. The programs have an exit code of their own for it.
+    /// Whether going on would mean to sign a second history of this log: from data that lacks something or is
+    /// damaged, or beside another process. The programs have an exit code of their own for it: starting again does not
+    /// help.
     pub fn refuses_to_sign(&self) -> bool {
         match self {
-            Self::RefuseToSign(_) | Self::Lock(DurableError::Locked { .. }) => true,
+            Self::RefuseToSign(_)
+            | Self::Lock(DurableError::Locked { .. })
+            | Self::Missing { .. }
+            | Self::Gap { .. }
+            | Self::TilesDiffer { .. }
+            | Self::Batch { .. }
+            | Self::Record { .. }
+            | Self::Admission { .. } => true,
             Self::Disk(error) | Self::Journal(JournalError::Disk(error)) => error.is_taken_over(),
-            _ => false,
+            Self::Journal(error) => error.is_damage(),
+            Self::Tree(error) => error.is_damage(),
+            Self::Exists { .. } | Self::Lock(_) | Self::Sign(_) => false,
         }
     }
+}
+
+fn next_if(damaged: bool) -> String {
+    if damaged { format!("; {RESTORE}") } else { String::new() }
 }
 
 impl From<StoredError> for OpenError {
@@ -152,13 +172,16 @@ pub enum Refusal {
         expected: Hash,
     },
     /// The journal ends without a checkpoint of its last entry.
-    #[error("the journal has no signed checkpoint of its last entry, {size} entries in all")]
+    #[error("the journal has no signed checkpoint of its last entry, {size} entries in all; {RESTORE}")]
     CheckpointMissing {
         /// How many entries there are.
         size: TreeSize,
     },
     /// The newest checkpoint in the journal is not one of this key and origin.
-    #[error("the newest stored checkpoint is not signed by this log's key: {reason}")]
+    #[error(
+        "the newest stored checkpoint is not signed by this log's key: {reason}; log.key or the data is of another log: \
+         put together what belongs together"
+    )]
     CheckpointForeign {
         /// What is wrong with it.
         reason: CheckpointFault,

@@ -10,13 +10,23 @@ fn publish(log: &TestLog, handle: &SequencerHandle) {
     fs::write(log.data().join("checkpoint"), handle.signed().borrow().note.encode()).unwrap();
 }
 
+/// The code of the refusal, which says what to do.
+fn damaged(log: &TestLog) -> &'static str {
+    let error = log.open_error();
+    assert!(error.refuses_to_sign() && error.to_string().contains("restore undamaged data"), "{error}");
+    error.code()
+}
+
 #[test]
 fn opening_never_makes_a_log() {
     let dir = TempDir::new().unwrap();
     let nowhere = settings(&dir.path().join("data"), LogKind::Raw);
-    assert_eq!(Sequencer::open(nowhere).map(|_| ()).unwrap_err().code(), "log-missing");
     let empty = settings(dir.path(), LogKind::Raw);
-    assert_eq!(Sequencer::open(empty).map(|_| ()).unwrap_err().code(), "journal-missing");
+    for (settings, code) in [(nowhere, "log-missing"), (empty, "journal-missing")] {
+        let error = Sequencer::open(settings).map(|_| ()).unwrap_err();
+        assert_eq!(error.code(), code);
+        assert!(error.refuses_to_sign() && error.to_string().contains("restore undamaged data"), "{error}");
+    }
     assert!(!dir.path().join("journal").exists());
 }
 
@@ -134,12 +144,12 @@ fn a_flipped_bit_in_any_tile_of_the_right_edge_refuses() {
             let mut flipped = whole.clone();
             flipped[at] ^= 1;
             fs::write(&path, flipped).unwrap();
-            assert_eq!(log.open_error().code(), "tiles-differ", "{tile} at byte {at}");
+            assert_eq!(damaged(&log), "tiles-differ", "{tile} at byte {at}");
         }
         fs::write(&path, &whole[..8191]).unwrap();
-        assert_eq!(log.open_error().code(), "stored-file-damaged");
+        assert_eq!(damaged(&log), "stored-file-damaged");
         fs::remove_file(&path).unwrap();
-        assert_eq!(log.open_error().code(), "stored-file-missing");
+        assert_eq!(damaged(&log), "stored-file-missing");
         fs::write(&path, whole).unwrap();
     }
     drop(log.open());
