@@ -196,8 +196,14 @@ fn damage_of_any_file_of_a_client_is_local_damage() {
 fn damage_of_any_file_of_a_publisher_is_local_damage() {
     let shop = Shop::new("0");
     shop.release("agent-1", "publish");
+    // Of both chains there is something to remember.
+    let withdraw =
+        ["publish", "withdraw", "--record", "agent-1.tlog-proof", "--reason", "legal", "--recovery"];
+    let whose = ["--channel-name", crate::shop::CHANNEL, "--key", "recovery.key"];
+    shop.at_log(&[&withdraw, &whose[..]].concat()).expect(VERIFIED);
     let state = shop.file("state");
-    assert!(!files(&state).is_empty());
+    let of_recovery = files(&state.join("indelible/channels"));
+    assert!(of_recovery.iter().any(|path| path.to_string_lossy().ends_with("-recovery")), "{of_recovery:?}");
     let mut number = 2;
     damage_every_file(&state, &mut || {
         let name = format!("agent-{number}");

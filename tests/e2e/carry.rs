@@ -8,6 +8,7 @@ use indelible_proto::channel_file::{ChannelFile, NewestProof};
 use indelible_proto::entry_bundle::Entry;
 use indelible_proto::record::SignedRecord;
 use indelible_proto::size::TreeSize;
+use indelible_tests::killed::{at_each, can_kill};
 use indelible_tests::world::Kind;
 use indelible_tests::{Finished, Rogue, World, http};
 
@@ -330,7 +331,7 @@ fn what_is_in_the_way_is_left_alone() {
 
 #[test]
 fn an_import_that_is_killed_anywhere_can_be_run_again() {
-    if !has_strace() {
+    if !can_kill() {
         return;
     }
     let shop = Shop::new("0");
@@ -352,57 +353,30 @@ fn an_import_that_is_killed_anywhere_can_be_run_again() {
     let there = ["--from", "mirror", "--state", "outside", "--since", "first.receipt"];
     export(&shop, "2.carry", &["agent-2"], &there).expect(VERIFIED);
     let remembered = contents(&shop.file("first"));
-    let mut killed = 0;
-    for call in ["rename", "fsync", "mkdir", "unlink", "flock", "rmdir"] {
-        for nth in 1.. {
-            let inside = Inside { shop: &shop, name: "inside" };
-            for leftover in ["inside", "inside-2", ".inside-2.carry.tmp"] {
-                let _ = fs::remove_dir_all(shop.file(leftover));
-            }
-            for (path, bytes) in &remembered {
-                let path = shop.file("inside").join(path.strip_prefix(shop.file("first")).unwrap());
-                fs::create_dir_all(path.parent().unwrap()).unwrap();
-                fs::write(path, bytes).unwrap();
-            }
-            let mut strace = std::process::Command::new("strace");
-            strace.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={call}"), "-e"]);
-            strace.arg(format!("inject={call}:signal=KILL:when={nth}")).arg(&World::binaries().client);
-            strace.args([
-                "--json",
-                "carry",
-                "import",
-                "2.carry",
-                "--config",
-                "client.toml",
-                "--state",
-                "inside",
-            ]);
-            let finished = Finished::run(strace.args(["--out", "inside-2"]).current_dir(shop.world.path()));
-            // All or nothing of what is to be unpacked.
-            let out = shop.file("inside-2");
-            if out.exists() {
-                assert_eq!(contents(&out).len(), 2, "{call} {nth}");
-            }
-            inside.import("2.carry").expect(VERIFIED);
-            if finished.code() == VERIFIED {
-                break;
-            }
-            killed += 1;
-            inside.check(out.join("agent-2"), VERIFIED, None);
-            assert!(!shop.file(".inside-2.carry.tmp").exists(), "{call} {nth}");
+    let killed = at_each(&["rename", "fsync", "mkdir", "unlink", "flock", "rmdir"], 1, |kill| {
+        let inside = Inside { shop: &shop, name: "inside" };
+        for leftover in ["inside", "inside-2", ".inside-2.carry.tmp"] {
+            let _ = fs::remove_dir_all(shop.file(leftover));
         }
-    }
+        for (path, bytes) in &remembered {
+            let path = shop.file("inside").join(path.strip_prefix(shop.file("first")).unwrap());
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        }
+        let mut import = shop.world.client();
+        import.args(["carry", "import", "2.carry", "--config", "client.toml", "--state", "inside"]);
+        let killed = kill.run(import.args(["--out", "inside-2"]));
+        // All or nothing of what is to be unpacked.
+        let out = shop.file("inside-2");
+        if out.exists() {
+            assert_eq!(contents(&out).len(), 2, "{kill:?}");
+        }
+        inside.import("2.carry").expect(VERIFIED);
+        inside.check(out.join("agent-2"), VERIFIED, None);
+        assert!(!shop.file(".inside-2.carry.tmp").exists(), "{kill:?}");
+        killed
+    });
     assert!(killed > 20, "killed at {killed} places only");
-}
-
-/// Whether `strace` is there; on the machines that judge changes it has to be.
-fn has_strace() -> bool {
-    let found = std::process::Command::new("strace").arg("-V").output().is_ok();
-    assert!(found || std::env::var_os("CI").is_none(), "strace is missing");
-    if !found {
-        eprintln!("SKIPPED: strace is missing");
-    }
-    found
 }
 
 #[test]

@@ -50,6 +50,7 @@ mod submit_many;
 mod terminal;
 mod vendor;
 mod vendor_desks;
+mod vendor_killed;
 mod vendor_life;
 mod vendor_names;
 mod vendor_words;

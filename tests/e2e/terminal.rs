@@ -1,9 +1,11 @@
-//! Passphrases asked for at a terminal: `script` makes one, and says what is on it.
+//! What is asked and shown at a terminal: `script` makes one, and says what is on it.
 
+use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use indelible_tests::world::Kind;
 use indelible_tests::{Publisher, World};
 use tempfile::TempDir;
 
@@ -62,3 +64,37 @@ fn a_passphrase_is_asked_for_at_a_terminal() {
     let (exit, shown) = run(sign, &[(first, "open sesame")]);
     assert_eq!(exit, VERIFIED, "{shown}");
 }
+
+#[test]
+fn records_that_are_handed_in_together_have_a_bar_that_is_gone_at_the_end() {
+    let world = World::start(Kind::Records, 1, 1);
+    let mut publisher = Publisher::new("vendor.example/agent", 1);
+    std::fs::create_dir(world.file("records")).unwrap();
+    for number in 0..RECORDS {
+        let record = publisher.next(b"agent");
+        publisher.accepted(&record);
+        std::fs::write(world.file(format!("records/{number}.leaf")), record.encode()).unwrap();
+    }
+    let (client, policy) = (World::binaries().client.display(), world.policy());
+    let submit = |json: &str, what: &str, state: &str| {
+        let command = format!("{client} {json} submit {what} --policy {} --state {state}", policy.display());
+        let (exit, shown) = at_terminal(world.path(), &command, &[]);
+        assert_eq!(exit, VERIFIED, "{shown}");
+        shown
+    };
+    let (all, last) = (format!("/{RECORDS} records"), format!("published: {RECORDS} records"));
+    let shown = submit("", "records", "first");
+    assert!(shown.contains(&all), "{shown}");
+    // It moves, and is wiped away before the last line.
+    let positions: BTreeSet<&str> =
+        shown.split(&all).filter_map(|part| part.split(' ').next_back()).collect();
+    assert!(positions.len() > 1, "{positions:?}");
+    let (before, after) = shown.rsplit_once(&all).unwrap();
+    assert!(before.contains("\u{2588}") && after.contains("\u{1b}[2K") && after.contains(&last), "{shown}");
+    // For programs there is none, nor is there one for a single record.
+    assert!(!submit("--json", "records", "second").contains(&all));
+    assert!(!submit("", "records/0.leaf", "third").contains("/1 records"));
+}
+
+/// More than one request takes, so that there is a while to see.
+const RECORDS: usize = 300;

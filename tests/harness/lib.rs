@@ -12,6 +12,7 @@ pub mod careless;
 pub mod filling;
 pub mod forgery;
 pub mod http;
+pub mod killed;
 pub mod load;
 pub mod process;
 pub mod publisher;
