@@ -372,6 +372,7 @@ pub fn conclude(
         replace_unless_key(path, &bytes).map_err(PublishError::ProofFile)?;
     }
     state.remember_checkpoint(checkpoint, policy)?;
+    state.remember_withdrawal(&published.record)?;
     let (chain, last) = published.last();
     Ok(state.remember_record(chain, &last)?)
 }

@@ -10,6 +10,7 @@
 //! <dir>/verified/<SHA-256 of the channel name, hex>      the last verified, likewise
 //! <dir>/signed/<SHA-256 of channel and key, hex>         the last verified by a key alone, see [`LastSigned`]
 //! <dir>/known/<SHA-256 of the channel name, hex>         its records, see [`crate::channel`]
+//! <dir>/withdrawn/<record id, hex>                       what was withdrawn from here, see [`withdrawn`]
 //! <dir>/time                                             `indelible-time-floor/v1`, then seconds since 1970
 //! <dir>/policy                                           `indelible-policy/v1`, then the policy file
 //! ```
@@ -25,6 +26,7 @@
 mod last_record;
 mod policy;
 mod signed;
+mod withdrawn;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -105,7 +107,7 @@ impl StateDir {
         make_dir(dir)?;
         let lock = DirLock::acquire(dir)?;
         durable::remove_leftovers(dir)?;
-        for sub in [CHECKPOINTS, CHANNELS, VERIFIED, SIGNED, KNOWN] {
+        for sub in [CHECKPOINTS, CHANNELS, VERIFIED, SIGNED, KNOWN, withdrawn::WITHDRAWN] {
             make_dir(&dir.join(sub))?;
             durable::remove_leftovers(&dir.join(sub))?;
         }

@@ -67,18 +67,19 @@ fn what_would_have_no_effect_is_not_published() {
     expect_refused(&desk, "record-not-installable", |more| withdraw(&desk, "agent-2", Some("channel"), more));
     assert_eq!(seq(&desk), 3);
 
-    // What is withdrawn is neither gone back to nor renewed: known by the last record of either chain...
+    // What is withdrawn is neither gone back to nor renewed: known by what was published here on either chain...
     withdraw(&desk, "agent-2", Some("agent-1"), &[]).expect(VERIFIED);
-    let of_agent_2 = |withdrawn: &str| {
+    let of_withdrawn = |withdrawn: &str| {
         expect_refused(&desk, "record-withdrawn", |more| withdraw(&desk, "agent-3", Some(withdrawn), more));
         expect_refused(&desk, "record-withdrawn", |more| head(&desk, withdrawn, more));
     };
-    of_agent_2("agent-2");
+    of_withdrawn("agent-2");
     head(&desk, "agent-3", &[]).expect(VERIFIED);
+    of_withdrawn("agent-2");
     let mut by_recovery = vec!["publish", "withdraw", "--reason", "legal", "--record", "agent-1.tlog-proof"];
     by_recovery.extend(["--recovery", "--channel-name", CHANNEL, "--key", "recovery.key"]);
     desk.at_log(&by_recovery).expect(VERIFIED);
-    of_agent_2("agent-1");
+    of_withdrawn("agent-1");
     // ...or by what is known of the channel.
     let policy = desk.world.policy();
     let config = format!(

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use indelible_proto::bundle_tree::BundleTree;
 use indelible_proto::policy::Policy;
 use indelible_proto::record::body::{Delta, RulesBody};
-use indelible_proto::record::{Audience, Chain, ChannelName, Predicate, RecordId, SignedRecord, Statement};
+use indelible_proto::record::{Audience, ChannelName, Predicate, RecordId, SignedRecord, Statement};
 use indelible_proto::sign::RecordSigner;
 use serde_json::{Map, Value};
 use tokio::runtime::Runtime;
@@ -108,35 +108,21 @@ impl Publication {
         }
     }
 
-    /// The withdrawal of a record, if one is known here: one that `update-state` has heard of, or the last record that
-    /// was published from here on a chain of the channel.
+    /// The withdrawal of a record, if one is known here: one that was published from here, or that `update-state` has
+    /// heard of.
     pub(super) fn withdrawn_by(
         &self,
         channel: &ChannelName,
         record: RecordId,
     ) -> Result<Option<RecordId>, Failure> {
-        let damage = |error| state_failure(&error);
         let state = OpenState::open(&self.dir)?.state;
-        if let Some(known) = state.known_channel(channel).map_err(damage)?
-            && let Some(withdrawal) = known.withdrawals(record, Some(now()?)).next()
-        {
-            return Ok(Some(withdrawal.id));
+        let own = state.withdrawn_by(record).map_err(|error| state_failure(&error))?;
+        if own.is_some() {
+            return Ok(own);
         }
-        let last = state.last_records(channel).map_err(damage)?;
-        drop(state);
-        let outbox = Outbox::open(&self.dir).map_err(damage)?;
-        for chain in [Chain::Publish, Chain::Recovery] {
-            let kept = outbox.kept(channel, chain).map_err(damage)?.map(|kept| kept.record);
-            // One that is still under way may never get there.
-            let kept = kept.filter(|kept| last.of(chain).is_some_and(|last| last.head == kept.record_id()));
-            if let Some(kept) = kept
-                && let Predicate::Withdraw(_, body) = &kept.statement().predicate
-                && body.records.contains(&record)
-            {
-                return Ok(Some(kept.record_id()));
-            }
-        }
-        Ok(None)
+        let known = state.known_channel(channel).map_err(|error| state_failure(&error))?;
+        let now = Some(now()?);
+        Ok(known.and_then(|known| known.withdrawals(record, now).next().map(|withdrawal| withdrawal.id)))
     }
 
     /// What changed from the newest rules of the channel to `tree`, if that is known here; says why, if it is not. Keeps

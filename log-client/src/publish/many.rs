@@ -195,6 +195,9 @@ pub fn conclude_many(
             break;
         }
     }
+    for (published, _) in published {
+        state.remember_withdrawal(&published.record)?;
+    }
     for (chain, last) in newest {
         state.remember_record(chain, &last)?;
     }

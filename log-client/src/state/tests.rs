@@ -312,3 +312,28 @@ fn the_policy_is_remembered_as_it_was_up_to_its_largest() {
     fs::write(dir.path().join("policy"), [&whole[..], b"x"].concat()).unwrap();
     assert_eq!(state.policy().unwrap_err().code(), "state-damaged");
 }
+
+#[test]
+fn what_was_withdrawn_is_remembered_and_damage_of_it_is_damage_here() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::open(dir.path()).unwrap();
+    let leaf = fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/samples/withdraw.leaf")).unwrap();
+    let record = indelible_proto::record::SignedRecord::parse(&leaf).unwrap();
+    let indelible_proto::record::Predicate::Withdraw(_, body) = &record.statement().predicate else {
+        panic!("a withdrawal")
+    };
+    let withdrawn = body.records[0];
+    assert_eq!(state.withdrawn_by(withdrawn).unwrap(), None);
+    state.remember_withdrawal(&record).unwrap();
+    assert_eq!(state.withdrawn_by(withdrawn).unwrap(), Some(record.record_id()));
+    assert_eq!(state.withdrawn_by(record.record_id()).unwrap(), None);
+    let whole = fs::read(state.withdrawn_path(withdrawn)).unwrap();
+    fs::write(state.withdrawn_path(record.record_id()), &whole).unwrap();
+    assert_eq!(state.withdrawn_by(record.record_id()).unwrap_err().code(), "state-damaged");
+    for at in 0..whole.len() {
+        let mut changed = whole.clone();
+        changed[at] ^= 1;
+        fs::write(state.withdrawn_path(withdrawn), changed).unwrap();
+        assert_eq!(state.withdrawn_by(withdrawn).unwrap_err().code(), "state-damaged", "byte {at}");
+    }
+}

@@ -16,7 +16,7 @@ use crate::publish::Body;
 /// Say that the channel has nothing newer, and renew a record's expiry
 ///
 /// For quiet times: clients hold back what has expired, since somebody may be hiding a newer record from them. What was
-/// withdrawn is not renewed: by a withdrawal that was published last from here, or that `update-state` has heard of.
+/// withdrawn is not renewed: by a withdrawal that was published from here, or that `update-state` has heard of.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   indelible publish head --record agent-1.2.tar.gz.tlog-proof --out agent.head.tlog-proof \\

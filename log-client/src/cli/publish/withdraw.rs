@@ -17,7 +17,7 @@ use crate::publish::Body;
 ///
 /// Nothing is deleted: clients that have the channel's newest records refuse what is withdrawn. With --safe they
 /// may go back to that earlier record, and to no other; it has to be a release or rules that no withdrawal names that was
-/// published last from here, or that `update-state` has heard of.
+/// published from here, or that `update-state` has heard of.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   indelible publish withdraw --record agent-1.2.tar.gz.tlog-proof --reason defective \\
