@@ -1,9 +1,11 @@
 //! Connections of the servers: how many, how long, and how they end. Feature `listen`.
 //!
 //! HTTP/1.1 only; TLS is a proxy's job. Each connection is bounded on every side: a request's head must arrive
-//! in time (which also ends idle connections), a client that takes none of its answer is cut off, and beyond
-//! the largest number of connections new ones wait unaccepted. A client that has as many as one may have gets
-//! 429 instead of another. How long a request's body may take is up to the handler that reads it.
+//! in time (which also ends idle connections), and a client that takes none of its answer is cut off. When all
+//! connections are taken and another client comes, the one that has waited for its client for longest is closed
+//! ([`seats`]); while all of them are being answered the new one waits. A client that has as many as one may have gets
+//! 429 instead of another. How long a request's body may take is up to the handler that reads it. How many
+//! connections the process can have beside its own files is asked before ([`Needs`]).
 //!
 //! Handlers find the other end of the connection as [`Peer`] among a request's extensions.
 //!
@@ -29,17 +31,21 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{Sleep, sleep, timeout};
 
+mod descriptors;
 mod net;
 mod per_client;
+mod seats;
 
+pub use descriptors::{Needs, TooFewDescriptors};
 pub use net::{ClientNet, Net, NetError};
 pub use per_client::PerClient;
 
-use per_client::Counts;
+use per_client::{Counts, Ticket};
+use seats::{Seat, Seats, Turn};
 
 /// How long to wait before accepting again when the system has no file descriptor left or the like.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -77,12 +83,9 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
     http.timer(TokioTimer::new()).header_read_timeout(limits.header);
 
     let mut connections = JoinSet::new();
+    let mut seats = Seats::default();
     let mut stop = std::pin::pin!(stop);
     loop {
-        let slot = tokio::select! {
-            () = &mut stop => break,
-            slot = Arc::clone(&slots).acquire_owned() => slot.expect("invariant: the semaphore is never closed"),
-        };
         let accepted = tokio::select! {
             () = &mut stop => break,
             accepted = listener.accept() => accepted,
@@ -91,6 +94,8 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
+                // It may be for want of a file descriptor.
+                seats.close_longest_waiting();
                 sleep(ACCEPT_PAUSE).await;
                 continue;
             }
@@ -101,23 +106,41 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
             let _ = stream.try_write(TOO_MANY);
             continue;
         }
+        let slot = tokio::select! {
+            () = &mut stop => break,
+            slot = seats.free_slot(&slots) => slot,
+        };
         // Without it the last part of an answer may wait for an acknowledgement; failing costs only time.
         let _ = stream.set_nodelay(true);
-        let io = TokioIo::new(CutStalledWrites::new(stream, limits.write));
+        let seat = seats.seat();
+        let place = Place { seat: Arc::clone(&seat), _slot: slot, _ticket: ticket.flatten() };
+        let io = TokioIo::new(CutStalledWrites::new(stream, limits.write, Arc::clone(&seat)));
         let service = TowerToHyperService::new(router.clone());
+        let own = Arc::clone(&seat);
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(Peer(peer));
-            service.call(request)
+            let begun = Turn::begin(&own).map(|turn| {
+                let request = request.map(|body| turn.body(body));
+                (service.call(request), turn)
+            });
+            async move {
+                let (answer, turn) = begun.ok_or(io::ErrorKind::ConnectionAborted)?;
+                let Ok(answer) = answer.await;
+                Ok::<_, io::Error>(answer.map(|body| turn.answer(body)))
+            }
         });
         let connection = http.serve_connection(io, service);
         let connection = graceful.watch(connection);
-        connections.spawn(async move {
+        let task = connections.spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "connection ended early");
             }
-            drop((slot, ticket));
+            drop(place);
         });
-        while connections.try_join_next().is_some() {}
+        seats.take(task, seat);
+        while let Some(ended) = connections.try_join_next_with_id() {
+            seats.leave(ended.map_or_else(|error| error.id(), |(id, ())| id));
+        }
     }
     drop(listener);
     if timeout(limits.drain, graceful.shutdown()).await.is_err() {
@@ -126,26 +149,46 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
     connections.shutdown().await;
 }
 
+/// What one connection takes of what is bounded.
+struct Place {
+    seat: Arc<Seat>,
+    _slot: OwnedSemaphorePermit,
+    _ticket: Option<Ticket>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // Before the slot is free: who wants one must not wait for a connection that has ended.
+        self.seat.ends();
+    }
+}
+
 /// A socket that fails once nothing could be written to it for a while.
 struct CutStalledWrites {
     stream: TcpStream,
     limit: Duration,
+    seat: Arc<Seat>,
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl CutStalledWrites {
-    fn new(stream: TcpStream, limit: Duration) -> Self {
-        Self { stream, limit, stalled: None }
+    fn new(stream: TcpStream, limit: Duration, seat: Arc<Seat>) -> Self {
+        Self { stream, limit, seat, stalled: None }
     }
 
     /// Passes a finished write on and turns a pending one into an error when the time is up.
     fn watch<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
-            self.stalled = None;
+            if self.stalled.take().is_some() {
+                self.seat.set_untaken(false);
+            }
             return written;
         }
         let deadline = self.limit;
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(deadline)));
+        let stalled = self.stalled.get_or_insert_with(|| {
+            self.seat.set_untaken(true);
+            Box::pin(sleep(deadline))
+        });
         ready!(stalled.as_mut().poll(cx));
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes none of its answer")))
     }

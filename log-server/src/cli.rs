@@ -119,7 +119,8 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     if error.downcast_ref::<RunError>().is_some_and(RunError::refuses_to_sign) {
         return REFUSES_TO_SIGN;
     }
-    if error.is::<trust::Usage>() {
+    let has_no_room = matches!(error.downcast_ref(), Some(RunError::Descriptors(_)));
+    if error.is::<trust::Usage>() || has_no_room {
         return USAGE;
     }
     match error.downcast_ref() {

@@ -273,7 +273,8 @@ client_entries_per_s = {client_entries_per_s}
 client_bytes_per_s = {client_bytes_per_s}
 
 [http]
-# Connections served at once. Further ones wait in the system's accept queue.
+# Connections served at once, or as many as the limit of open files allows (LimitNOFILE= in the unit; the log warns).
+# For one more the one is closed that has waited for its client for longest; none that is being answered.
 max_connections = {max_connections}
 # Connections of one client at once. Further ones get 429. 0: no limit.
 max_connections_per_client = {max_connections_per_client}

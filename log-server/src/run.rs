@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use indelible_client::durable::{self, DurableError};
 use indelible_client::http::{FetchError, HttpClient};
-use indelible_client::listen;
+use indelible_client::listen::{self, TooFewDescriptors};
 use indelible_proto::checkpoint::{CheckpointError, Origin};
 use indelible_proto::log_api::{MAX_BATCH_BYTES, MAX_BATCH_ENTRIES};
 use indelible_proto::note::KeyError;
@@ -124,6 +124,9 @@ pub enum RunError {
     /// The log may be behind what it signed, and nobody has overruled that.
     #[error(transparent)]
     Doubt(#[from] DoubtError),
+    /// The system lets this process open too few files.
+    #[error(transparent)]
+    Descriptors(#[from] TooFewDescriptors),
     /// The address can't be listened on.
     #[error("cannot listen on {address}")]
     Listen {
@@ -171,6 +174,7 @@ impl RunError {
             Self::History(error) => error.code(),
             Self::NeverAsked { .. } => "source-never-asked",
             Self::Doubt(error) => error.code(),
+            Self::Descriptors(error) => error.code(),
             Self::Listen { .. } => "cannot-listen",
             Self::StoreFailed { .. } => "store-failed",
             Self::TakenOver { .. } => "log-taken-over",
@@ -197,6 +201,7 @@ impl RunError {
             | Self::PolicyLog { .. }
             | Self::Client(_)
             | Self::NeverAsked { .. }
+            | Self::Descriptors(_)
             | Self::Listen { .. }
             | Self::StoreFailed { .. }
             | Self::PartEnded { .. } => false,
@@ -273,6 +278,7 @@ impl Running {
     ) -> Result<Self, RunError> {
         let own_dir = dir.to_owned();
         let files = blocking(move || Files::load(&own_dir)).await?;
+        let limits = files.config.connections(files.policy.witnesses().len())?;
         let (own_dir, own_files, cosign) = (dir.to_owned(), files.clone(), files.config.cosign.clone());
         // Clients read the system's roots, which takes as long as opening a small log.
         let (opened, clients) =
@@ -325,7 +331,7 @@ impl Running {
             stopping: stopped.clone(),
         };
         let http = {
-            let (limits, stopped) = (files.config.http.limits(), stopped.clone());
+            let stopped = stopped.clone();
             let router = http::router(Arc::new(log));
             async move { listen::serve(listener, router, limits, until_stopped(stopped)).await }
         };

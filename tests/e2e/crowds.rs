@@ -8,10 +8,22 @@ use indelible_tests::World;
 use indelible_tests::http::{self, Connection};
 use indelible_tests::world::Kind;
 
-/// Sockets of a crowd. Fewer than a log serves at once, so that others still have room.
+/// Sockets of a crowd. Fewer than a log serves at once, so that all of them are there at the same time.
 const CROWD: usize = 3_000;
+/// More than a log serves at once, if this process may have as many files open.
+const LARGE_CROWD: u64 = 6_000;
+/// Files that this process may have open beside a crowd's: tests run beside each other.
+const OTHER_FILES: u64 = 4_000;
 /// What one of them may cost in memory, in KiB: its buffers and its task.
 const SOCKET_KIB: u64 = 48;
+
+/// What clients send that are slow, and nothing after it.
+const SLOW: [&[u8]; 4] = [
+    b"",
+    b"GET /checkpoint HTTP/1.1\r\nho",
+    b"POST /add HTTP/1.1\r\nhost: log\r\ncontent-length: 10\r\n\r\nabc",
+    b"POST /add HTTP/1.1\r\nhost: log\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n",
+];
 
 fn impatient() -> World {
     let mut world = World::prepare(Kind::Raw, 0, 0);
@@ -44,19 +56,46 @@ fn thousands_that_send_slowly_or_nothing_are_cut_off_and_cost_little() {
     let mut connection = Connection::open(log.address()).unwrap();
     connection.post("/add", b"before").unwrap().expect(200);
     let before = log.resident_kib();
-    let starts: [&[u8]; 4] = [
-        b"",
-        b"GET /checkpoint HTTP/1.1\r\nho",
-        b"POST /add HTTP/1.1\r\nhost: log\r\ncontent-length: 10\r\n\r\nabc",
-        b"POST /add HTTP/1.1\r\nhost: log\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n",
-    ];
-    let crowd: Vec<_> = (0..CROWD).map(|n| send(log.address(), starts[n % starts.len()])).collect();
+    let crowd: Vec<_> = (0..CROWD).map(|n| send(log.address(), SLOW[n % SLOW.len()])).collect();
     // Whoever asks properly is answered meanwhile.
     http::get(log.address(), "/checkpoint").expect(200);
     let grown = log.resident_kib().saturating_sub(before);
     assert!(grown < SOCKET_KIB * CROWD as u64, "{grown} KiB for {CROWD} sockets");
     check_closed(crowd);
     assert_eq!(http::post(log.address(), "/add", b"after").expect(200).text(), "1\n");
+}
+
+/// The log would wait for each of them for an hour.
+#[test]
+fn whoever_asks_is_answered_although_slow_ones_hold_every_connection() {
+    let mut world = World::prepare(Kind::Raw, 0, 0);
+    for key in ["header_timeout_s", "body_timeout_s", "write_timeout_s"] {
+        world.configure_log(key, 3600);
+    }
+    world.start_all();
+    let log = world.log();
+    http::post(log.address(), "/add", b"before").expect(200);
+    let before = log.resident_kib();
+    let mut crowd = Vec::new();
+    for n in 0..files_left().min(LARGE_CROWD) {
+        crowd.push(send(log.address(), SLOW[n as usize % SLOW.len()]));
+        if n % 1_000 == 999 {
+            http::post(log.address(), "/add", &n.to_be_bytes()).expect(200);
+            http::get(log.address(), "/checkpoint").expect(200);
+        }
+    }
+    let grown = log.resident_kib().saturating_sub(before);
+    assert!(grown < SOCKET_KIB * 4_096, "{grown} KiB");
+    drop(crowd);
+    http::get(log.address(), "/checkpoint").expect(200);
+}
+
+/// How many files this process may open beside those of other tests, once the limit is as high as it goes.
+fn files_left() -> u64 {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
+    maximum.unwrap_or(u64::MAX).saturating_sub(OTHER_FILES)
 }
 
 #[test]

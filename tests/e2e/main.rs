@@ -22,6 +22,7 @@ mod crowds;
 mod duplicates;
 mod durability;
 mod failures;
+mod few_files;
 mod frozen;
 mod fsck;
 mod fsck_classes;

@@ -111,11 +111,13 @@ fn print_line(line: &str) -> anyhow::Result<()> {
 
 fn exit_code(error: &anyhow::Error) -> ExitCode {
     const FAILURE: u8 = 1;
+    const USAGE: u8 = 2;
     const REFUSES_TO_SIGN: u8 = 3;
     match error.downcast_ref::<RunError>() {
         Some(RunError::State(StoreError::Damaged { .. } | StoreError::InUse { .. })) => {
             ExitCode::from(REFUSES_TO_SIGN)
         }
+        Some(RunError::Descriptors(_)) => ExitCode::from(USAGE),
         _ => ExitCode::from(FAILURE),
     }
 }

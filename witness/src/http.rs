@@ -33,7 +33,7 @@ use crate::refusal::Refusal;
 use crate::witness::Witness;
 
 /// Requests decided at one time; more wait. Each may hold a thread through a write to disk.
-const MAX_DECIDING: usize = 64;
+pub(crate) const MAX_DECIDING: usize = 64;
 
 /// The router over `witness`. A body must come, and a turn to decide on it, within `timeout` each.
 pub fn router(witness: Arc<Witness>, timeout: Duration) -> Router {

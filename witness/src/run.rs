@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use indelible_client::listen::{Limits, serve};
+use indelible_client::listen::{Limits, Needs, TooFewDescriptors, serve};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -15,6 +15,10 @@ use crate::init::{Layout, SetupError};
 use crate::logs::KnownLogs;
 use crate::store::{Store, StoreError};
 use crate::witness::Witness;
+
+/// What a witness needs open files for: the requests that it decides at once, each of which may write one, its state
+/// and the runtime.
+const NEEDS: Needs = Needs { own: http::MAX_DECIDING + 64, with_file: 0 };
 
 /// Why a witness did not start, or stopped other than when asked to.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +33,9 @@ pub enum RunError {
     /// The state cannot be used, so nothing may be signed.
     #[error(transparent)]
     State(#[from] StoreError),
+    /// The system lets this process open too few files.
+    #[error(transparent)]
+    Descriptors(#[from] TooFewDescriptors),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}")]
     Listen {
@@ -61,7 +68,8 @@ pub struct Ready {
 /// [`RunError`]; nothing was served or changed, except that new logs may have been registered.
 pub async fn prepare(dir: &Path, listen: Option<SocketAddr>, clock: Clock) -> Result<Ready, RunError> {
     let layout = Layout::new(dir);
-    let config = Config::load(&layout.config())?;
+    let mut config = Config::load(&layout.config())?;
+    config.max_connections = NEEDS.connections(config.max_connections)?;
     let signer = layout.load_signer()?;
     let known = layout.load_logs(signer.verifier().name())?;
     let store = Store::open(&layout.state(), signer.verifier(), &known)?;

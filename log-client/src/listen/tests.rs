@@ -11,6 +11,8 @@ use tokio::task::JoinHandle;
 
 use super::*;
 
+mod crowded;
+
 const GENEROUS: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(50);
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: log\r\n\r\n";
@@ -109,19 +111,6 @@ async fn an_idle_connection_is_closed_also_after_a_request() {
     let mut used = connect(address).await;
     ask(&mut used).await;
     used.read_to_end(&mut Vec::new()).await.unwrap();
-}
-
-#[tokio::test]
-async fn one_connection_too_many_waits_for_another_to_end() {
-    let (address, _stop, _served) = start(hello(), Limits { connections: 1, ..limits() }).await;
-    let mut first = connect(address).await;
-    ask(&mut first).await;
-    let mut second = connect(address).await;
-    second.write_all(REQUEST).await.unwrap();
-    // Whatever the machine is busy with, there is nothing to read while the first is open.
-    assert!(timeout(SHORT, read_answer(&mut second)).await.is_err());
-    drop(first);
-    read_answer(&mut second).await;
 }
 
 /// A body without end that says when it is dropped.

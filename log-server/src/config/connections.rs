@@ -3,17 +3,27 @@
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
-use indelible_client::listen::{Limits, Net, PerClient};
+use indelible_client::listen::{Limits, Needs, Net, PerClient, TooFewDescriptors};
 use serde::{Deserialize, Deserializer};
 
-use super::nonzero;
+use super::{Config, nonzero};
 use crate::http::clients;
+
+/// Files that a log itself has open at most: runs of the index, at most 16 on each of six levels and as many again
+/// while readers still use those that were merged; sled, the journal, tiles that are written, and the runtime.
+const OWN_FILES: usize = 224;
+/// For each place that is asked: a connection that is kept, and a new one or the look-up of its name.
+const FILES_A_PLACE: usize = 2;
+/// Requests that may each read a tile or a bundle from its file at the same time: as many as the runtime has threads
+/// for blocking work.
+const READS_AT_ONCE: usize = 512;
 
 /// Limits of connections.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HttpConfig {
-    /// Connections served at once; further ones wait unaccepted.
+    /// Connections served at once, if the limit of open files allows as many. For one more the one is closed that has
+    /// waited for its client for longest.
     pub max_connections: NonZeroU32,
     /// Connections of one client at once; further ones are answered 429. 0 for no limit.
     pub max_connections_per_client: u32,
@@ -30,9 +40,22 @@ pub struct HttpConfig {
     pub drain_s: u64,
 }
 
+impl Config {
+    /// The bounds of the connections of a log with so many witnesses, no more than the process can have open.
+    ///
+    /// # Errors
+    /// [`TooFewDescriptors`]
+    pub(crate) fn connections(&self, witnesses: usize) -> Result<Limits, TooFewDescriptors> {
+        let limits = self.http.limits();
+        let places = witnesses + self.refuse.checkpoints.len();
+        let needs = Needs { own: OWN_FILES + FILES_A_PLACE * places, with_file: READS_AT_ONCE };
+        Ok(Limits { connections: needs.connections(limits.connections)?, ..limits })
+    }
+}
+
 impl HttpConfig {
     /// The same as bounds of connections.
-    pub fn limits(&self) -> Limits {
+    fn limits(&self) -> Limits {
         let count = |limit: u32| usize::try_from(limit).unwrap_or(usize::MAX);
         let exempt = clients::loopback().into_iter().chain(self.trusted_proxies.iter().copied());
         let per_client =
