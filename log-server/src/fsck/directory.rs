@@ -408,6 +408,10 @@ impl Stored for Files {
         }
     }
 
+    fn may_have_nothing(&self) -> bool {
+        false
+    }
+
     fn has_partials(&self) -> bool {
         false
     }

@@ -24,7 +24,7 @@ use crate::kind::LogKind;
 
 /// Bundles checked before their records are replayed.
 const WINDOW: u64 = 128;
-/// After this many files that are missing or can't be read, the rest is not tried.
+/// After this many files in a row that are missing or can't be read, the rest of what may have nothing is not tried.
 const MAX_GAPS: u64 = 1_000;
 /// Entries in a full bundle, hashes in a full tile.
 const FULL: u64 = TileWidth::FULL.get() as u64;
@@ -130,9 +130,10 @@ impl Scan<'_> {
             if self.listener.is_stopped() {
                 return Scanned { complete: false, ..scanned };
             }
-            if gaps.load(Ordering::Relaxed) > MAX_GAPS {
-                let what =
-                    format!("more than {MAX_GAPS} files are missing or unreadable, the rest was not tried");
+            if self.is_given_up(&gaps) {
+                let what = format!(
+                    "more than {MAX_GAPS} files in a row are missing or unreadable, the rest was not tried"
+                );
                 self.listener.find(Finding::new(Grade::Unread, "gave-up", "tile", what));
                 return Scanned { complete: false, ..scanned };
             }
@@ -142,13 +143,20 @@ impl Scan<'_> {
         scanned
     }
 
+    fn is_given_up(&self, gaps: &AtomicU64) -> bool {
+        self.stored.may_have_nothing() && gaps.load(Ordering::Relaxed) > MAX_GAPS
+    }
+
     fn pair(&self, index: u64, gaps: &AtomicU64) -> Option<Pair> {
-        if self.listener.is_stopped() || gaps.load(Ordering::Relaxed) > MAX_GAPS {
+        if self.listener.is_stopped() || self.is_given_up(gaps) {
             return None;
         }
         let id = BundleId::for_size(index, self.size)?;
         let bundle = self.stored.bundle(id);
         let mut pair = Pair { id, entries: None, tile: None, records: Vec::new() };
+        if bundle.is_ok() && !self.is_given_up(gaps) {
+            gaps.store(0, Ordering::Relaxed);
+        }
         match bundle {
             Ok(bytes) => match split(id.width(), &bytes) {
                 Ok(entries) => {
@@ -411,3 +419,6 @@ fn levels_over(roots: Vec<Option<Hash>>) -> Vec<Vec<Option<Hash>>> {
     }
     levels
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,6 +37,10 @@ pub(crate) trait Stored: Sync {
 
     /// What to do about a damaged file.
     fn remedy(&self) -> &'static str;
+
+    /// Whether it is no use to go on when very many files in a row are not there: of a log's own directory every defect
+    /// is told, a server may have nothing at all.
+    fn may_have_nothing(&self) -> bool;
 }
 
 /// How often a request is made before the answer counts as unreadable.
@@ -100,6 +104,10 @@ impl Stored for Published {
         }
         let full = self.resource(&id.full().path(), TILE_MAX_BYTES)?;
         Ok(full.slice(..full.len().min(usize::from(id.width().get()) * Hash::LEN)))
+    }
+
+    fn may_have_nothing(&self) -> bool {
+        true
     }
 
     fn has_partials(&self) -> bool {

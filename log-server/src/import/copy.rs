@@ -112,6 +112,10 @@ impl Stored for Copying {
         Ok(bytes)
     }
 
+    fn may_have_nothing(&self) -> bool {
+        true
+    }
+
     fn has_partials(&self) -> bool {
         true
     }
