@@ -71,8 +71,9 @@ fn the_versions_of_a_real_rule_set_say_what_changed() {
                 .iter()
                 .filter(|(path, hash)| earlier.get(*path).is_some_and(|old| old != *hash))
                 .count();
-            let expected =
-                serde_json::json!({ "from": record, "added": added, "changed": changed, "removed": removed });
+            let expected = serde_json::json!({
+                "from": record, "fromNewest": true, "added": added, "changed": changed, "removed": removed
+            });
             assert_eq!(said["delta"], expected, "{name}");
             assert!(changed > 0, "{name}");
         }
